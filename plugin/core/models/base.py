@@ -1,0 +1,45 @@
+"""What every despeckling network answers to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .card import ModelCard
+
+
+class Estimate(NamedTuple):
+    """Estimate of the speckle-free intensity.
+
+    ``x`` is (B, 1, H, W). Affine models also give ``a`` and ``b`` with x = a·Z + b.
+    """
+
+    x: Tensor
+    a: Tensor | None = None
+    b: Tensor | None = None
+
+
+class Despeckler(nn.Module):
+    """Base of the networks: ``forward(intensity, looks) -> Estimate``.
+
+    ``intensity`` is (B, 1, H, W) float, linear, already divided by the frozen scene scale;
+    ``looks`` is (B,) float. Convolutions pad as "same", so a tile with a halo of
+    ``card.radius`` pixels gives the pixels of the whole image.
+    """
+
+    card: ModelCard
+
+    def forward(self, intensity: Tensor, looks: Tensor) -> Estimate:
+        raise TypeError(f"{type(self).__name__} does not define forward().")
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return next(self.parameters()).device
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable scalars."""
+    return sum(p.numel() for p in module.parameters())

@@ -1,0 +1,31 @@
+"""A moving average written as a model: the lightest network there is, for checks and timing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from .base import Despeckler, Estimate
+
+
+class Boxcar(Despeckler):
+    """Mean of the (2·radius + 1)² window, of the pixels inside the image.
+
+    Parameters
+    ----------
+    radius : int
+        Window radius in pixels.
+    """
+
+    def __init__(self, radius: int = 1) -> None:
+        super().__init__()
+        side = 2 * radius + 1
+        self.radius = radius
+        self.weight = torch.nn.Parameter(torch.ones(1, 1, side, side), requires_grad=False)
+
+    def forward(self, intensity: Tensor, looks: Tensor) -> Estimate:
+        weight = self.weight.to(intensity.dtype)
+        total = conv2d(intensity, weight, padding=self.radius)
+        count = conv2d(torch.ones_like(intensity[:1]), weight, padding=self.radius)
+        return Estimate(total / count)

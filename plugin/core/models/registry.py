@@ -1,0 +1,92 @@
+"""Which models there are. Importing this needs no torch."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError
+from .card import ModelCard
+
+if TYPE_CHECKING:
+    from .base import Despeckler
+
+WEIGHTS_FOLDER = Path(__file__).resolve().parents[3] / "resources" / "weights"
+
+DEFAULT_MODEL = "ffdnet-sar"
+
+# Name of an architecture -> module beside this one, class.
+ARCHITECTURES = {
+    "boxcar": ("boxcar", "Boxcar"),
+    "dopamine": ("dopamine", "Dopamine"),
+    "ffdnet": ("ffdnet", "LogFFDNet"),
+}
+
+
+def create(architecture: str, arguments: dict[str, Any]) -> Despeckler:
+    """Build a network with fresh weights.
+
+    Raises
+    ------
+    ModelError
+        When the architecture is unknown or does not take the arguments.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ModelError(
+            f"Unknown architecture '{architecture}'. "
+            f"This version knows: {', '.join(sorted(ARCHITECTURES))}."
+        )
+    module_name, class_name = ARCHITECTURES[architecture]
+    module = importlib.import_module(f".{module_name}", __package__)
+    try:
+        return getattr(module, class_name)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"Architecture '{architecture}' refused its arguments: {error}") from error
+
+
+def weight_files(folders: Iterable[Path] = ()) -> list[Path]:
+    """Weights files of the plugin, then of the given folders."""
+    return [
+        path
+        for folder in (WEIGHTS_FOLDER, *folders)
+        for path in sorted(Path(folder).glob("*.safetensors"))
+    ]
+
+
+def list_cards(folders: Iterable[Path] = ()) -> list[ModelCard]:
+    """Cards of all installed models, the default first, then by id.
+
+    Files of a user's folder that are no models are left out.
+    """
+    cards: dict[str, ModelCard] = {}
+    for path in weight_files(folders):
+        try:
+            card = ModelCard.read(path)
+        except ModelError:
+            continue
+        cards.setdefault(card.id, card)
+    return sorted(cards.values(), key=lambda card: (card.id != DEFAULT_MODEL, card.id))
+
+
+def find(model_id: str, folders: Iterable[Path] = ()) -> Path:
+    """Weights file of a model.
+
+    Raises
+    ------
+    ModelError
+        When no installed model has this id.
+    """
+    known = []
+    for path in weight_files(folders):
+        try:
+            card = ModelCard.read(path)
+        except ModelError:
+            continue
+        if card.id == model_id:
+            return path
+        known.append(card.id)
+    raise ModelError(
+        f"There is no model '{model_id}'. Installed: {', '.join(sorted(known)) or 'none'}."
+    )
