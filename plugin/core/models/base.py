@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,19 +25,34 @@ class Despeckler(nn.Module):
     """Base of the networks: ``forward(intensity, looks) -> Estimate``.
 
     ``intensity`` is (B, 1, H, W) float, linear, already divided by the frozen scene scale;
-    ``looks`` is (B,) float. Convolutions pad as "same", so a tile with a halo of
+    ``looks`` is (B,) float; ``dtype`` is what the convolutions compute in. Convolutions pad as "same", so a tile with a halo of
     ``card.radius`` pixels gives the pixels of the whole image.
     """
 
     card: ModelCard
 
-    def forward(self, intensity: Tensor, looks: Tensor) -> Estimate:
+    def forward(
+        self, intensity: Tensor, looks: Tensor, dtype: torch.dtype | None = None
+    ) -> Estimate:
         raise TypeError(f"{type(self).__name__} does not define forward().")
+
+    def describe(self, **values: Any) -> ModelCard:
+        """Card of these weights; subclasses add what follows from the architecture."""
+        return ModelCard(**values)
 
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
         return next(self.parameters()).device
+
+
+class Conv2d(nn.Conv2d):
+    """Convolution that computes in the type of its input, whatever its weights are kept in."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight = self.weight.to(input.dtype, memory_format=torch.channels_last)
+        bias = None if self.bias is None else self.bias.to(input.dtype)
+        return self._conv_forward(input, weight, bias)
 
 
 def count_parameters(module: nn.Module) -> int:

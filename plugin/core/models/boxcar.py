@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from .base import Despeckler, Estimate
+from .card import ModelCard
 
 
 class Boxcar(Despeckler):
@@ -24,7 +27,13 @@ class Boxcar(Despeckler):
         self.radius = radius
         self.weight = torch.nn.Parameter(torch.ones(1, 1, side, side), requires_grad=False)
 
-    def forward(self, intensity: Tensor, looks: Tensor) -> Estimate:
+    def describe(self, **values: Any) -> ModelCard:
+        """Card; the radius is the window's."""
+        return ModelCard(radius=self.radius, **values)
+
+    def forward(
+        self, intensity: Tensor, looks: Tensor, dtype: torch.dtype | None = None
+    ) -> Estimate:
         weight = self.weight.to(intensity.dtype)
         total = conv2d(intensity, weight, padding=self.radius)
         count = conv2d(torch.ones_like(intensity[:1]), weight, padding=self.radius)

@@ -1,0 +1,143 @@
+"""Training pairs: patches of clean images, and speckle laid over them afresh each time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from .errors import InvalidInput
+from .recipe import Recipe
+
+_PSF_RADIUS = 3
+
+
+class Batch(NamedTuple):
+    """Clean and noisy intensity (B, 1, P, P), both over the scene scale, and looks (B,)."""
+
+    clean: Tensor
+    noisy: Tensor
+    looks: Tensor
+
+
+class PatchStream:
+    """Endless, reproducible batches: batch n depends on the recipe and n alone.
+
+    Parameters
+    ----------
+    images : sequence of ndarray
+        Gray images (H, W) in [0, 1], each at least one patch in size.
+    recipe : Recipe
+    device : torch.device
+        Where batches are made and speckle is drawn.
+    """
+
+    def __init__(
+        self, images: Sequence[npt.NDArray[Any]], recipe: Recipe, device: torch.device
+    ) -> None:
+        self.recipe, self.device = recipe, device
+        size, step = recipe.patch, recipe.stride
+        self.images = [torch.from_numpy(np.ascontiguousarray(i, np.float32)) for i in images]
+        grids = []
+        for index, image in enumerate(self.images):
+            rows = np.arange(0, image.shape[0] - size + 1, step)
+            columns = np.arange(0, image.shape[1] - size + 1, step)
+            grid = np.stack(np.meshgrid([index], rows, columns, indexing="ij"), -1)
+            grids.append(grid.reshape(-1, 3))
+        self.grid = np.concatenate(grids) if grids else np.zeros((0, 3), int)
+        if len(self.grid) < recipe.batch:
+            raise InvalidInput(
+                f"{len(self.images)} images hold {len(self.grid)} patches of {size} pixels, "
+                f"fewer than a batch of {recipe.batch}. Give more or larger images."
+            )
+        self.means = [float(image.mean()) for image in self.images]
+        self.steps_per_epoch = len(self.grid) // recipe.batch
+        self._epoch = -1
+        self._order = np.zeros(0, int)
+        self._group_looks = np.zeros(0)
+
+    def _enter(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            return
+        rng = np.random.default_rng((self.recipe.seed, epoch))
+        self._order = rng.permutation(len(self.grid))
+        low, high = self.recipe.looks[0], self.recipe.looks[-1]
+        groups = -(-len(self.grid) // self.recipe.group)
+        self._group_looks = rng.uniform(low, high, groups)
+        self._epoch = epoch
+
+    def batch(self, number: int) -> Batch:
+        """Batch ``number`` of the stream."""
+        recipe = self.recipe
+        epoch, place = divmod(number, self.steps_per_epoch)
+        self._enter(epoch)
+        rng = np.random.default_rng((recipe.seed, epoch, place))
+        chosen = self._order[place * recipe.batch : (place + 1) * recipe.batch]
+        looks = self._group_looks[chosen // recipe.group]
+        if recipe.psf[1] > 0:
+            # Correlated speckle is made of whole looks; a third of the patches is single look.
+            looks = np.where(rng.random(len(looks)) < 1 / 3, recipe.looks[0], looks).round()
+        clean = torch.stack([self._patch(self.grid[i], rng) for i in chosen])
+        clean = clean[:, None].to(self.device)
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
+        level = torch.as_tensor(looks, dtype=torch.float32, device=self.device)
+        speckle = self._speckle(clean, level, generator, rng)
+        return Batch(clean, clean * speckle, level)
+
+    def _patch(self, place: npt.NDArray[Any], rng: np.random.Generator) -> Tensor:
+        index, row, column = (int(v) for v in place)
+        size = self.recipe.patch
+        patch = self.images[index][row : row + size, column : column + size]
+        if self.recipe.flips:
+            patch = torch.rot90(patch, int(rng.integers(4)))
+            patch = patch.flip(0) if rng.random() < 0.5 else patch
+        low, high = self.recipe.dynamic_range
+        if high <= 0:
+            return patch / self.means[index]
+        span = rng.uniform(low, high)
+        # Gray is nearly a mean of logarithms already: the scene's geometric mean becomes 1.
+        patch = ((patch - self.means[index]) * span).exp()
+        if self.recipe.bright_points:
+            points = torch.from_numpy(rng.random(patch.shape) < self.recipe.bright_points)
+            patch = torch.where(points, patch * float(np.exp(rng.uniform(1, 6))), patch)
+        return patch
+
+    def _speckle(
+        self, clean: Tensor, looks: Tensor, generator: torch.Generator, rng: np.random.Generator
+    ) -> Tensor:
+        low, high = self.recipe.psf
+        if high <= 0:
+            shape = looks.view(-1, 1, 1, 1).expand_as(clean).contiguous()
+            return torch._standard_gamma(shape, generator=generator) / shape
+        count = len(clean)
+        sigmas = rng.uniform(low, high, (count, 1)) * rng.uniform(0.8, 1.25, (count, 2))
+        sigmas = torch.as_tensor(sigmas, dtype=torch.float32, device=clean.device)
+        speckle = torch.zeros_like(clean)
+        for look in range(int(looks.max())):
+            active = (looks > look).nonzero()[:, 0]
+            power = _field_power(clean[active].shape, sigmas[active], generator, clean.device)
+            speckle[active] += power
+        return speckle / looks.view(-1, 1, 1, 1)
+
+
+def _field_power(
+    shape: torch.Size, sigmas: Tensor, generator: torch.Generator, device: torch.device
+) -> Tensor:
+    """Power, mean 1, of complex Gaussian noise seen through a Gaussian point-spread function."""
+    count, _, height, width = shape
+    reach = 2 * _PSF_RADIUS
+    noise = torch.randn(
+        (2, count, height + reach, width + reach), generator=generator, device=device
+    ) * math.sqrt(0.5)
+    offsets = torch.arange(-_PSF_RADIUS, _PSF_RADIUS + 1, device=device, dtype=torch.float32)
+    kernels = torch.exp(-(offsets**2) / (2 * sigmas.clamp_min(1e-3)[..., None] ** 2))
+    kernels = kernels / kernels.square().sum(-1, keepdim=True).sqrt()
+    rows, columns = kernels[:, 0, None, :, None], kernels[:, 1, None, None, :]
+    field = conv2d(conv2d(noise, rows, groups=count), columns, groups=count)
+    return field.square().sum(0)[:, None]

@@ -1,0 +1,184 @@
+"""Supervised training: one step at a time, so that a caller can stop, save and resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from .errors import InvalidInput
+from .models.base import Despeckler
+from .patches import PatchStream
+from .recipe import Recipe
+from .speckle import simulate_speckle
+
+_WARM_UP = 0.02
+_FLOOR = 1e-6
+
+
+def mean_squared(estimate: Tensor, clean: Tensor) -> Tensor:
+    """Mean squared error of intensity."""
+    return (estimate - clean).square().mean()
+
+
+def log_loss(estimate: Tensor, clean: Tensor) -> Tensor:
+    """½·mean(e^d - d - 1) + ½·mean(d²) with d = ln x - ln x̂.
+
+    The first term is the Gamma likelihood's (Itakura-Saito) distance, least where x̂ is the
+    mean of x; the second keeps outliers in hand.
+    """
+    d = clean.clamp_min(_FLOOR).log() - estimate.clamp_min(_FLOOR).log()
+    bounded = d.clamp(-10, 5)
+    return 0.5 * (bounded.exp() - bounded - 1).mean() + 0.5 * d.square().mean()
+
+
+_LOSSES = {"mse": mean_squared, "log": log_loss}
+
+
+class Trainer:
+    """Training of one network by a recipe.
+
+    Parameters
+    ----------
+    model : Despeckler
+        Fresh, or the parent's weights.
+    recipe : Recipe
+    images : sequence of ndarray
+        Gray training images (H, W) in [0, 1].
+    steps : int
+        Length of the schedule.
+    device : str
+    dtype : torch.dtype
+        Of the convolutions; weights and optimiser stay in float32.
+    """
+
+    def __init__(
+        self,
+        model: Despeckler,
+        recipe: Recipe,
+        images: Sequence[npt.NDArray[Any]],
+        steps: int,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.recipe, self.steps, self.dtype = recipe, steps, dtype
+        self.device = torch.device(device)
+        self.model = model.to(self.device).train()
+        self.stream = PatchStream(images, recipe, self.device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
+        self.loss = _LOSSES[recipe.loss]
+        self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.done = 0
+
+    def learning_rate(self, step: int) -> float:
+        """Rate of the schedule at a step."""
+        progress = step / self.steps
+        base = self.recipe.learning_rate
+        if self.recipe.schedule == "halve":
+            return base * 0.5 ** min(2, math.floor(3 * progress))
+        if progress < _WARM_UP:
+            return base * (progress + 1 / self.steps) / _WARM_UP
+        return base * 0.5 * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP)))
+
+    def step(self) -> float:
+        """Take one optimiser step and return its loss.
+
+        Raises
+        ------
+        InvalidInput
+            When the loss is no longer a number: the weights of that step are not taken.
+        """
+        batch = self.stream.batch(self.done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.done)
+        estimate = self.model(batch.noisy, batch.looks, self.dtype)
+        loss = self.loss(estimate.x, batch.clean)
+        if not torch.isfinite(loss):
+            raise InvalidInput(
+                f"The training diverged at step {self.done}: the loss is not a number. "
+                "Lower the learning rate."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.done += 1
+        self._average()
+        return float(loss.detach())
+
+    def _average(self) -> None:
+        # The mean forgets the start quickly at first: 1 - 1/n until the decay is reached.
+        decay = min(self.recipe.ema, (1 + self.done) / (10 + self.done))
+        state = self.model.state_dict()
+        with torch.no_grad():
+            for name, mean in self.average.items():
+                mean.lerp_(state[name], 1 - decay)
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs."""
+        return {
+            "done": self.done,
+            "steps": self.steps,
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average = {k: v.to(self.device) for k, v in state["average"].items()}
+        self.done, self.steps = state["done"], state["steps"]
+
+    def result(self) -> dict[str, Tensor]:
+        """Weights to ship."""
+        return self.average if self.recipe.ema else self.model.state_dict()
+
+    def validate(
+        self, images: Sequence[npt.NDArray[Any]], looks: Sequence[float]
+    ) -> dict[str, float]:
+        """Quality of the `result` weights on held-out gray images.
+
+        PSNR (peak 1, mean over images) for each L where the loss is "mse"; else the mean
+        loss of fixed patches, drawn like the training's.
+        """
+        own = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        self.model.load_state_dict(self.result())
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                if self.recipe.loss == "mse":
+                    return {f"PSNR L={v:g}": self._psnr(images, v) for v in looks}
+                return {"loss": self._held_out_loss(images)}
+        finally:
+            self.model.load_state_dict(own)
+            self.model.train()
+
+    def _held_out_loss(self, images: Sequence[npt.NDArray[Any]]) -> float:
+        stream = PatchStream(images, self.recipe, self.device)
+        batches = [stream.batch(n) for n in range(min(16, stream.steps_per_epoch))]
+        losses = [
+            self.loss(self.model(batch.noisy, batch.looks, self.dtype).x, batch.clean)
+            for batch in batches
+        ]
+        return float(torch.stack(losses).mean())
+
+    def _psnr(self, images: Sequence[npt.NDArray[Any]], level: float) -> float:
+        values = []
+        for index, image in enumerate(images):
+            rng = np.random.default_rng((self.recipe.seed, index))
+            noisy = image * simulate_speckle(image.shape, level, rng)
+            scale = float(noisy.mean())
+            z = torch.from_numpy((noisy / scale).astype(np.float32))[None, None]
+            estimate = self.model(
+                z.to(self.device), torch.tensor([level], device=self.device), self.dtype
+            )
+            x = estimate.x[0, 0].float().cpu().numpy() * scale
+            values.append(-10 * math.log10(float(np.mean((image - x) ** 2))))
+        return float(np.mean(values))

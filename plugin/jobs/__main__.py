@@ -1,0 +1,112 @@
+"""Command line of the jobs that need no QGIS: ``train`` and ``evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from ..core.errors import InvalidInput, SpecklessError
+from ..core.recipe import Recipe
+from .training import TrainJob
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text[:-1]) * _UNITS[text[-1]]
+    except (KeyError, ValueError, IndexError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no time; write 45m or 2h.") from None
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(value) for value in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers; write 1,2,4.") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="train a recipe into a weights file")
+    train.add_argument("recipe", help="TOML file")
+    train.add_argument("--images", required=True, help="folder of clean images")
+    train.add_argument("--list", help="file naming the images to train on")
+    train.add_argument("--validation-list", help="file naming held-out images")
+    train.add_argument("--output", help="weights file (default: training/<id>.safetensors)")
+    train.add_argument("--checkpoint", help="file to resume from (default: beside the output)")
+    train.add_argument("--budget", type=_seconds, default=0.0, help="shorten to 45m, 2h, …")
+    train.add_argument("--steps", type=int, default=0, help="length of the schedule in steps")
+    train.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 …")
+    train.add_argument("--precision", default="auto", help="bf16 (auto) or fp32")
+    train.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    return parser
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a recipe's TOML file.
+
+    Raises
+    ------
+    InvalidInput
+        When it cannot be read or holds something unknown.
+    """
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:
+            return Recipe.from_mapping(tomllib.load(file))
+    except OSError as error:
+        raise InvalidInput(f"The recipe {path} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"The recipe {path} is not TOML: {error}.") from error
+
+
+def _train(options: argparse.Namespace) -> None:
+    import torch
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    recipe = read_recipe(options.recipe)
+    output = Path(options.output or f"training/{recipe.id}.safetensors")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    job = TrainJob(
+        recipe,
+        images=options.images,
+        output=str(output),
+        checkpoint=options.checkpoint or str(output.with_suffix(".checkpoint")),
+        train_list=options.list,
+        validation_list=options.validation_list,
+        steps=options.steps,
+        budget_seconds=options.budget,
+        device=options.device,
+        precision=options.precision,
+    )
+    stopped: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: stopped.append(received))
+    card = job.run(lambda part, text: _say(f"{part:6.1%}  {text}"), lambda: bool(stopped))
+    _say(f"{output}  {card.parameters} parameters  {card.quality}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; errors a user can act on come as one line."""
+    options = _parser().parse_args(arguments)
+    try:
+        {"train": _train}[options.command](options)
+    except SpecklessError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
