@@ -11,11 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
 # The repository's validator rejects a plugin without these.
-REQUIRED = (
-    "name description version qgisMinimumVersion author email about tracker repository".split()
-)
+REQUIRED = ["name", "description", "version", "qgisMinimumVersion", "author", "email", "about"]
+REQUIRED += ["tracker", "repository"]
 # And these are what its pages, QGIS's plugin manager and qgis_process read.
-EXPECTED = "homepage changelog qgisMaximumVersion tags category icon experimental".split()
+EXPECTED = ["homepage", "changelog", "qgisMaximumVersion", "tags", "category", "icon"]
+EXPECTED += ["experimental"]
 
 
 @pytest.fixture(scope="module")

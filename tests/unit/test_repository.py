@@ -96,34 +96,37 @@ def test_scripts_are_executable(files: list[Path]) -> None:
     assert [relative(p) for p in scripts if modes.get(relative(p), "100755") != "100755"] == []
 
 
-class TestPackage:
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """The zip that ``./run package`` builds from the last commit."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: there is nothing to package from")
+    target = tmp_path_factory.mktemp("package") / "speckless.zip"
+    subprocess.run(
+        ["bash", str(ROOT / "run"), "package", str(target)], check=True, capture_output=True
+    )
+    return zipfile.ZipFile(target)
 
-    @pytest.fixture(scope="class")
-    def package(self, tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-        if not (ROOT / ".git").exists():
-            pytest.skip("not a git checkout: there is nothing to package from")
-        target = tmp_path_factory.mktemp("package") / "speckless.zip"
-        subprocess.run(
-            ["bash", str(ROOT / "run"), "package", str(target)], check=True, capture_output=True
-        )
-        return zipfile.ZipFile(target)
 
-    def test_it_has_one_folder(self, package: zipfile.ZipFile) -> None:
-        assert {name.split("/")[0] for name in package.namelist()} == {"speckless"}
+def test_package_has_one_folder(package: zipfile.ZipFile) -> None:
+    assert {name.split("/")[0] for name in package.namelist()} == {"speckless"}
 
-    def test_it_holds_what_qgis_and_the_repository_need(self, package: zipfile.ZipFile) -> None:
-        needed = ("__init__.py", "metadata.txt", "LICENSE", "resources/icons/speckless.svg")
-        assert {f"speckless/{name}" for name in needed} <= set(package.namelist())
 
-    def test_it_holds_nothing_for_developers(self, package: zipfile.ZipFile) -> None:
-        inside = {name.split("/")[1] for name in package.namelist()}
-        for name in ("tests", "benchmarks", "recipes", "run", "pyproject.toml", "dist"):
-            assert name not in inside
+def test_package_holds_what_qgis_and_the_repository_need(package: zipfile.ZipFile) -> None:
+    needed = ("__init__.py", "metadata.txt", "LICENSE", "resources/icons/speckless.svg")
+    assert {f"speckless/{name}" for name in needed} <= set(package.namelist())
 
-    def test_it_holds_no_hidden_or_binary_file(self, package: zipfile.ZipFile) -> None:
-        forbidden = re.compile(r"/\.|__pycache__|\.(pyc|exe|dll|so|dylib|bat|sh|ps1|cmd)$|\\")
-        assert [name for name in package.namelist() if forbidden.search(name)] == []
 
-    def test_it_is_small_enough_to_upload(self, package: zipfile.ZipFile) -> None:
-        assert Path(str(package.filename)).stat().st_size < MAX_ZIP_BYTES
+def test_package_holds_nothing_for_developers(package: zipfile.ZipFile) -> None:
+    inside = {name.split("/")[1] for name in package.namelist()}
+    for name in ("tests", "benchmarks", "recipes", "run", "pyproject.toml", "dist"):
+        assert name not in inside
+
+
+def test_package_holds_no_hidden_or_binary_file(package: zipfile.ZipFile) -> None:
+    forbidden = re.compile(r"/\.|__pycache__|\.(pyc|exe|dll|so|dylib|bat|sh|ps1|cmd)$|\\")
+    assert [name for name in package.namelist() if forbidden.search(name)] == []
+
+
+def test_package_is_small_enough_to_upload(package: zipfile.ZipFile) -> None:
+    assert Path(str(package.filename)).stat().st_size < MAX_ZIP_BYTES
