@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.errors import InvalidInput, SpecklessError
 from ..core.recipe import Recipe
+from .evaluation import EvaluateJob
 from .training import TrainJob
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -43,6 +44,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 …")
     train.add_argument("--precision", default="auto", help="bf16 (auto) or fp32")
     train.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    evaluate = commands.add_parser("evaluate", help="PSNR and SSIM on a folder of clean images")
+    evaluate.add_argument("--model", required=True, help="id, weights file, or 'noisy'")
+    evaluate.add_argument("--looks", type=_numbers, default=[1, 2, 4, 8], help="1,2,4,8")
+    evaluate.add_argument("--images", required=True, help="folder of clean images")
+    evaluate.add_argument("--list", help="file naming the images to use")
+    evaluate.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    evaluate.add_argument("--device", default="cpu")
+    evaluate.add_argument("--seed", type=int, default=0)
     return parser
 
 
@@ -92,6 +101,15 @@ def _train(options: argparse.Namespace) -> None:
     _say(f"{output}  {card.parameters} parameters  {card.quality}")
 
 
+def _evaluate(options: argparse.Namespace) -> None:
+    job = EvaluateJob(
+        options.images, options.model, options.looks, options.list, options.precision,
+        options.device, options.seed,
+    )  # fmt: skip
+    for row in job.run(lambda part, text: None, lambda: False):
+        _say(str(row))
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -101,7 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; errors a user can act on come as one line."""
     options = _parser().parse_args(arguments)
     try:
-        {"train": _train}[options.command](options)
+        {"train": _train, "evaluate": _evaluate}[options.command](options)
     except SpecklessError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -16,6 +16,9 @@ from ..errors import ModelError
 
 _MAX_HEADER_BYTES = 16 * 1024 * 1024
 
+# Holes are filled from valid pixels no farther away than this.
+FILL_RADIUS = 4
+
 SCALES = ("none", "mean", "geometric")
 
 
@@ -69,6 +72,15 @@ class ModelCard:
     quality: dict[str, Any] = field(default_factory=dict)
     tensors_sha256: str = ""
     parent: str = ""
+
+    @property
+    def halo(self) -> int:
+        """Pixels around a tile that its estimate depends on, filled holes included."""
+        return self.radius + FILL_RADIUS
+
+    def scene_scale(self, mean: float, geometric_mean: float) -> float:
+        """The frozen statistic of the scene that the model's input is divided by."""
+        return {"none": 1.0, "mean": mean, "geometric": geometric_mean}[self.scale]
 
     def to_json(self) -> str:
         """Serialise to JSON text."""

@@ -1,0 +1,126 @@
+"""Running a network over an array: hole filling, scale, knob, and back to intensity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from .affine import turn
+from .errors import InvalidInput
+from .models.base import Despeckler
+from .models.card import FILL_RADIUS
+from .tiling import Window
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+# Least estimate, relative to the scene's scale: estimates are positive.
+_LEAST = 1e-6
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def despeckle_tile(
+    model: Despeckler,
+    intensity: FloatArray,
+    valid: BoolArray,
+    *,
+    scale: float,
+    looks: float,
+    knob: float | None = None,
+    inner: Window | None = None,
+    device: str | torch.device = "cpu",
+    precision: str = "fp32",
+) -> dict[str, FloatArray]:
+    """Estimate the speckle-free intensity of one tile.
+
+    Parameters
+    ----------
+    model : Despeckler
+        With its card, on ``device``.
+    intensity : ndarray of float32, (H, W)
+        Linear intensity, halo included.
+    valid : ndarray of bool, (H, W)
+    scale : float
+        Scene scale, see `ModelCard.scene_scale`.
+    looks : float
+        L of the scene.
+    knob : float, optional
+        L the result is wanted for: affine maps are turned to it (`affine.turn`), networks
+        that read L are told it instead. Blind networks without a map have no knob.
+    inner : Window, optional
+        Part of the tile to return; all of it by default.
+    device, precision : str
+        Where, and in which of `PRECISIONS`, the convolutions run.
+
+    Returns
+    -------
+    dict
+        "x", positive, and for affine models "a" and "b" (units of intensity); float32,
+        shaped like ``inner``, NaN where invalid.
+
+    Raises
+    ------
+    InvalidInput
+        When scale, looks or knob is not positive.
+    """
+    for name, value in (("scale", scale), ("number of looks", looks), ("knob", knob or looks)):
+        if not (np.isfinite(value) and value > 0):
+            raise InvalidInput(f"The {name} must be positive, got {value}.")
+    card = model.card
+    wanted = looks if knob is None else knob
+    told = looks if card.affine else wanted
+    with torch.inference_mode():
+        z = torch.from_numpy(np.where(valid, intensity, 0).astype(np.float32))[None, None]
+        z = (z / scale).to(device)
+        if not valid.all():
+            z = fill_holes(z, torch.from_numpy(valid)[None, None].to(device))
+        level = torch.tensor([told], dtype=torch.float32, device=device)
+        estimate = model(z, level, PRECISIONS[precision])
+    inside = _slices(inner)
+    invalid = ~valid[inside]
+    if not card.affine:
+        return {"x": _finish(_array(estimate.x)[inside], invalid, scale)}
+    a, b = _array(estimate.a)[inside], _array(estimate.b)[inside]
+    if wanted != looks:
+        a, b = turn(a, b, looks, wanted)
+        x = a * _array(z)[inside] + b
+    else:
+        x = _array(estimate.x)[inside]
+    a = a.astype(np.float32)
+    a[invalid] = np.nan
+    b = (b * scale).astype(np.float32)
+    b[invalid] = np.nan
+    return {"x": _finish(x, invalid, scale), "a": a, "b": b}
+
+
+def fill_holes(z: Tensor, valid: Tensor) -> Tensor:
+    """Give invalid pixels the mean of the valid ones around, or 1 (the scene) far from any."""
+    side = 2 * FILL_RADIUS + 1
+    weight = valid.to(z.dtype)
+    share = avg_pool2d(weight, side, 1, FILL_RADIUS)
+    mean = avg_pool2d(z * weight, side, 1, FILL_RADIUS) / share.clamp_min(1e-12)
+    filled = torch.where(share > 0.5 / side**2, mean, torch.ones_like(mean))
+    return torch.where(valid, z, filled)
+
+
+def _slices(inner: Window | None) -> Any:
+    if inner is None:
+        return (slice(None), slice(None))
+    return (slice(inner.y, inner.bottom), slice(inner.x, inner.right))
+
+
+def _array(tensor: Tensor | None) -> FloatArray:
+    assert tensor is not None
+    return tensor[0, 0].float().cpu().numpy()
+
+
+def _finish(x: FloatArray, invalid: BoolArray, scale: float) -> FloatArray:
+    x = (np.maximum(x, _LEAST) * scale).astype(np.float32)
+    x[invalid] = np.nan
+    return x

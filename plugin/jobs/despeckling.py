@@ -1,0 +1,312 @@
+"""Despeckling a raster: tiles from GDAL through the engine and back, overlapped."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ..core.errors import Cancelled, InvalidInput
+from ..core.models.card import ModelCard
+from ..core.models.registry import DEFAULT_MODEL, find
+from ..core.quality import StreamingMoments
+from ..core.tiling import Tile, Window, plan_tiles
+from ..engine.client import Engine, Loaded, TileRequest, shared_engine
+from ..raster.sampling import SceneStatistics, scene_statistics
+from ..raster.source import RasterSource
+from ..raster.writer import RasterWriter, check_output
+from ..version import VERSION
+
+Progress = Callable[[float, str], None]
+IsCancelled = Callable[[], bool]
+
+_TILE = 512
+_IN_FLIGHT = 3
+
+
+@dataclass(frozen=True)
+class DespeckleJob:
+    """Despeckle the bands of a raster with one model.
+
+    Attributes
+    ----------
+    input, output : str
+        Rasters; the output's folder must exist.
+    bands : sequence of int, optional
+        Numbered from 1; all by default.
+    model, model_file : str
+        Id of an installed model, or the path of a weights file, which wins.
+    domain : str
+        "auto", "intensity", "amplitude", "db" or "complex".
+    looks : float, optional
+        Equivalent number of looks; estimated from the whole scene by default.
+    knob : float, optional
+        L the estimate is made for, ``looks`` by default: lower is smoother.
+    extent : Window, optional
+        Part of the raster, in pixels; its pixels equal those of a run on the whole.
+    device, precision : str
+        See `engine.client.Engine.load`.
+    tile_size : int
+        Side of a tile without halo; 0 chooses.
+    creation_options : sequence of str
+        "NAME=VALUE" of the output's driver.
+    ratio, slope, bias : str, optional
+        More rasters to write: input/estimate; a and b of an affine model (intensity).
+    python : str, optional
+        Interpreter of the engine.
+    """
+
+    input: str
+    output: str
+    bands: Sequence[int] | None = None
+    model: str = DEFAULT_MODEL
+    model_file: str | None = None
+    domain: str = "auto"
+    looks: float | None = None
+    knob: float | None = None
+    extent: Window | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    tile_size: int = 0
+    creation_options: Sequence[str] = ()
+    ratio: str | None = None
+    slope: str | None = None
+    bias: str | None = None
+    python: str | None = None
+    model_folders: Sequence[str] = ()
+
+    def run(self, progress: Progress, is_cancelled: IsCancelled) -> DespeckleResult:
+        """Do the work; on any error or cancel no output is left and old ones are untouched.
+
+        Parameters
+        ----------
+        progress : callable
+            Takes the part done (0 to 1) and a message, often empty.
+        is_cancelled : callable
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError, RasterError
+        """
+        self._check_numbers()
+        path = self._model_path()
+        card = ModelCard.read(path)
+        self._check_maps(card)
+        for output in self._outputs().values():
+            check_output(output, [self.input])
+        started = time.perf_counter()
+        with RasterSource(self.input, self.bands, self.domain) as source:
+            progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
+            for note in source.notes:
+                progress(0.0, note)
+            window = self._window(source)
+            scene = _scene(source, is_cancelled)
+            looks = self._looks(scene, progress)
+            with shared_engine(self.python) as engine:
+                loaded = engine.load(str(path), self.device, self.precision)
+                progress(0.0, f"Model {card.id} on {loaded.device} ({loaded.precision}): "
+                              f"{loaded.reason}.")  # fmt: skip
+                run = _Run(self, source, window, engine, loaded, scene, looks)
+                try:
+                    run.run(progress, is_cancelled)
+                except BaseException:
+                    engine.cancel()
+                    raise
+        return DespeckleResult(
+            paths=self._outputs(),
+            model=card.id,
+            domain=source.domain,
+            looks_used=looks,
+            device=loaded.device,
+            precision=loaded.precision,
+            mean_ratio=run.ratio.mean,
+            variance_ratio=run.ratio.variance,
+            pixels=window.area * len(source.bands),
+            seconds=time.perf_counter() - started,
+            warnings=run.warnings,
+        )
+
+    def _check_numbers(self) -> None:
+        for name, value in (("number of looks", self.looks), ("knob", self.knob)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InvalidInput(
+                    f"The {name} must be a positive number, got {value}. "
+                    "Leave it empty to have it estimated."
+                )
+        if self.tile_size and not 16 <= self.tile_size <= 8192:
+            raise InvalidInput(f"The tile size must be 16 to 8192 pixels, got {self.tile_size}.")
+
+    def _model_path(self) -> Path:
+        if self.model_file:
+            return Path(self.model_file)
+        return find(self.model, [Path(folder) for folder in self.model_folders])
+
+    def _check_maps(self, card: ModelCard) -> None:
+        if (self.slope or self.bias) and not card.affine:
+            raise InvalidInput(
+                f"The model {card.id} has no maps a and b: choose a DoPAMINE model, "
+                "or leave SLOPE and BIAS out."
+            )
+        if card.blind and not card.affine and self.knob is not None:
+            raise InvalidInput(f"The model {card.id} has no knob; leave KNOB empty.")
+
+    def _outputs(self) -> dict[str, str]:
+        named = {
+            "OUTPUT": self.output, "RATIO": self.ratio, "SLOPE": self.slope, "BIAS": self.bias,
+        }  # fmt: skip
+        outputs = {name: path for name, path in named.items() if path}
+        if len(set(outputs.values())) < len(outputs):
+            raise InvalidInput("Two outputs have the same path; give each its own.")
+        return outputs
+
+    def _window(self, source: RasterSource) -> Window:
+        whole = Window(0, 0, source.width, source.height)
+        if self.extent is None:
+            return whole
+        window = whole.intersection(self.extent)
+        if window is None:
+            raise InvalidInput("The extent lies outside the raster; choose one that overlaps it.")
+        return window
+
+    def _looks(self, scene: dict[int, SceneStatistics], progress: Progress) -> float:
+        if self.looks is not None:
+            return self.looks
+        estimates = [s.looks.looks for s in scene.values() if s.looks is not None]
+        if not estimates:
+            raise InvalidInput(
+                "The number of looks cannot be estimated from so few valid pixels; give LOOKS."
+            )
+        looks = median(estimates)
+        progress(0.0, f"Number of looks, estimated from the scene: {looks:.2f}.")
+        return looks
+
+
+@dataclass(frozen=True)
+class DespeckleResult:
+    """What a `DespeckleJob` did; ratio statistics are of input / estimate in intensity."""
+
+    paths: dict[str, str]
+    model: str
+    domain: str
+    looks_used: float
+    device: str
+    precision: str
+    mean_ratio: float
+    variance_ratio: float
+    pixels: int
+    seconds: float
+    warnings: list[str] = field(default_factory=list)
+
+
+def _scene(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, SceneStatistics]:
+    scene = {}
+    for band in source.bands:
+        if is_cancelled():
+            raise Cancelled("Despeckling was cancelled.")
+        scene[band] = scene_statistics(source, band)
+    return scene
+
+
+class _Run:
+    """The loop over tiles: while one is computed, the next is read and the last written."""
+
+    def __init__(
+        self, job: DespeckleJob, source: RasterSource, window: Window, engine: Engine,
+        loaded: Loaded, scene: dict[int, SceneStatistics], looks: float,
+    ) -> None:  # fmt: skip
+        self.job, self.source, self.window, self.engine = job, source, window, engine
+        self.card, self.scene, self.looks = loaded.card, scene, looks
+        self.loaded = loaded
+        self.ratio = StreamingMoments()
+        self.warnings: list[str] = []
+
+    def run(self, progress: Progress, is_cancelled: IsCancelled) -> None:
+        whole = Window(0, 0, self.source.width, self.source.height)
+        tiles = plan_tiles(
+            whole, self.window, self.job.tile_size or _TILE, self.card.halo,
+            self.card.divisor,
+        )  # fmt: skip
+        work = [(n, band, tile) for tile in tiles for n, band in enumerate(self.source.bands)]
+        total = self.window.area * len(self.source.bands)
+        done = 0
+        with ExitStack() as stack:
+            writers = {
+                name: stack.enter_context(self._writer(name, path))
+                for name, path in self.job._outputs().items()
+            }
+            waiting: deque[tuple[Any, int, int, Tile, Any, Any]] = deque()
+            todo = iter(work)
+            while True:
+                while len(waiting) < _IN_FLIGHT and (item := next(todo, None)) is not None:
+                    if is_cancelled():
+                        raise Cancelled("Despeckling was cancelled.")
+                    waiting.append(self._submit(*item))
+                if not waiting:
+                    break
+                ticket, index, band, tile, intensity, valid = waiting.popleft()
+                result = self.engine.result(ticket, is_cancelled)
+                self._take(result, writers, index, tile, intensity, valid)
+                done += tile.core.area
+                for warning in result.warnings:
+                    if warning not in self.warnings:
+                        self.warnings.append(warning)
+                        progress(done / total, warning)
+                progress(done / total, "")
+            for writer in writers.values():
+                writer.commit()
+
+    def _submit(self, index: int, band: int, tile: Tile) -> tuple[Any, int, int, Tile, Any, Any]:
+        intensity, valid = self.source.read(band, tile.source)
+        scene = self.scene[band]
+        scale = self.card.scene_scale(scene.mean, scene.geometric_mean)
+        maps = ("a", "b") if self.job.slope or self.job.bias else ()
+        ticket = self.engine.submit(
+            TileRequest(
+                intensity, valid, tile.inner, scale, self.looks, self.job.knob, ("x", *maps)
+            )
+        )
+        inner = tile.inner
+        rows, columns = slice(inner.y, inner.bottom), slice(inner.x, inner.right)
+        return ticket, index, band, tile, intensity[rows, columns], valid[rows, columns]
+
+    def _take(
+        self, result: Any, writers: dict[str, RasterWriter], index: int, tile: Tile,
+        intensity: Any, valid: Any,
+    ) -> None:  # fmt: skip
+        place = tile.core.shifted(-self.window.x, -self.window.y)
+        arrays = dict(result.arrays)
+        arrays["ratio"] = intensity / arrays["x"]
+        self.ratio.add(arrays["ratio"][valid])
+        names = {"OUTPUT": "x", "RATIO": "ratio", "SLOPE": "a", "BIAS": "b"}
+        for name, writer in writers.items():
+            writer.write(index, place, arrays[names[name]], valid)
+
+    def _writer(self, name: str, path: str) -> RasterWriter:
+        tags = {
+            "SPECKLESS_VERSION": VERSION,
+            "SPECKLESS_MODEL": self.card.id,
+            "SPECKLESS_MODEL_SHA256": self.card.tensors_sha256,
+            "SPECKLESS_LOOKS": f"{self.looks:.6g}",
+            "SPECKLESS_KNOB": f"{self.job.knob or self.looks:.6g}",
+            "SPECKLESS_CONTENT": {
+                "OUTPUT": "despeckled", "RATIO": "input / despeckled", "SLOPE": "a", "BIAS": "b",
+            }[name],
+            "SPECKLESS_DOMAIN": self.source.domain,
+            "SPECKLESS_PRECISION": self.loaded.precision,
+        }  # fmt: skip
+        own = {"complex": "intensity"}.get(self.source.domain, self.source.domain)
+        return RasterWriter(
+            path,
+            self.source,
+            self.window,
+            self.source.bands,
+            domain=own if name == "OUTPUT" else "intensity",
+            creation_options=self.job.creation_options,
+            tags=tags,
+        )
