@@ -85,8 +85,8 @@ def estimate_looks(intensity: Array, valid: Array | None = None) -> LooksEstimat
 
     (standard deviation 0.02 to 0.05 on homogeneous ones; images of varied classes, gray / 255 +
     0.02 taken as clean intensity; their own texture counts as speckle, hence the low side).
-    Single look Sentinel-1 over fields, marsh and town gave 0.90 to 0.98, detected Sentinel-1
-    images at 10 m 3.1 to 7.3. A million pixels take 0.2 s.
+    Five dates of four single look Sentinel-1 scenes gave 0.90 to 1.00, detected Sentinel-1
+    images at 10 m 3.1 to 7.3. A million pixels take 0.1 s.
 
     References
     ----------

@@ -197,7 +197,7 @@ def nakagami_pdf(amplitude: Array, looks: float, mean_intensity: float = 1.0) ->
 
 
 def simulate_speckle(
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     looks: float,
     rng: np.random.Generator,
     psf_sigma: float = 0.0,
@@ -207,8 +207,8 @@ def simulate_speckle(
 
     Parameters
     ----------
-    shape : (int, int)
-        Rows and columns.
+    shape : tuple of int
+        Rows and columns; any shape for white speckle.
     looks : float
         Any positive number for white speckle; a whole number for correlated speckle.
     rng : numpy.random.Generator
@@ -221,7 +221,7 @@ def simulate_speckle(
 
     Returns
     -------
-    ndarray of float32, (rows, columns)
+    ndarray of float32, of `shape`
 
     Raises
     ------
@@ -234,6 +234,8 @@ def simulate_speckle(
     if psf_sigma == 0:
         intensity = rng.gamma(looks, 1.0 / looks, shape).astype(np.float32)
         return from_intensity(intensity, domain)
+    if len(shape) != 2:
+        raise InvalidInput(f"Correlated speckle needs (rows, columns), got shape {shape}.")
     if looks != int(looks):
         raise InvalidInput(
             f"Correlated speckle averages whole looks, got {looks}; round it, or use psf_sigma=0."

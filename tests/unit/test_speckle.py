@@ -165,6 +165,9 @@ def test_simulation_repeats_and_refuses() -> None:
     np.testing.assert_allclose(amplitude**2, simulate_speckle((9, 9), 1, rng(5)), rtol=1e-6)
     with pytest.raises(InvalidInput, match="whole looks"):
         simulate_speckle((9, 9), 1.5, rng(), 0.6)
+    with pytest.raises(InvalidInput, match="rows, columns"):
+        simulate_speckle((2, 9, 9), 1, rng(), 0.6)
+    assert simulate_speckle((2, 9, 9), 1.5, rng()).shape == (2, 9, 9)
     with pytest.raises(InvalidInput, match="point spread"):
         simulate_speckle((9, 9), 1, rng(), -1.0)
 
