@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import InvalidInput, SpecklessError
@@ -41,6 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--checkpoint", help="file to resume from (default: beside the output)")
     train.add_argument("--budget", type=_seconds, default=0.0, help="shorten to 45m, 2h, …")
     train.add_argument("--steps", type=int, default=0, help="length of the schedule in steps")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes",
+        help="change a recipe entry, e.g. batch=16 or arguments.head='\"linear\"'",
+    )  # fmt: skip
     train.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 …")
     train.add_argument("--precision", default="auto", help="bf16 (auto) or fp32")
     train.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
@@ -55,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_recipe(path: str | Path) -> Recipe:
-    """Read a recipe's TOML file.
+def read_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe's TOML file; ``changes`` are more lines of TOML, each "key = value".
 
     Raises
     ------
@@ -67,11 +72,16 @@ def read_recipe(path: str | Path) -> Recipe:
 
     try:
         with open(path, "rb") as file:
-            return Recipe.from_mapping(tomllib.load(file))
+            values = tomllib.load(file)
+        for line in changes:
+            for key, value in tomllib.loads(line).items():
+                nested = isinstance(value, dict)
+                values[key] = {**values.get(key, {}), **value} if nested else value
+        return Recipe.from_mapping(values)
     except OSError as error:
         raise InvalidInput(f"The recipe {path} cannot be read: {error.strerror}.") from error
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"The recipe {path} is not TOML: {error}.") from error
+        raise InvalidInput(f"The recipe {path} or a change to it is not TOML: {error}.") from error
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -79,7 +89,7 @@ def _train(options: argparse.Namespace) -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    recipe = read_recipe(options.recipe)
+    recipe = read_recipe(options.recipe, options.changes)
     output = Path(options.output or f"training/{recipe.id}.safetensors")
     output.parent.mkdir(parents=True, exist_ok=True)
     job = TrainJob(

@@ -42,7 +42,9 @@ class LogFFDNet(Despeckler):
         super().__init__()
         self.first = nn.Conv2d(4, channels, 3)
         self.noise_level = nn.Conv2d(1, channels, 1, bias=False)
-        self.inner = nn.ModuleList(Conv2d(channels, channels, 3, padding=1) for _ in range(layers - 2))
+        self.inner = nn.ModuleList(
+            Conv2d(channels, channels, 3, padding=1) for _ in range(layers - 2)
+        )
         self.last = Conv2d(channels, 4, 3, padding=1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
