@@ -10,14 +10,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.errors import Cancelled, InvalidInput
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
 from ..core.quality import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
-from ..engine.client import Engine, Loaded, TileRequest, shared_engine
+from ..engine.client import Engine, Loaded, TileRequest, TileResult, shared_engine
 from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
 from ..raster.writer import RasterWriter, check_output
@@ -213,6 +213,16 @@ def _scene(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, SceneSt
     return scene
 
 
+class _Pending(NamedTuple):
+    """A tile in the engine, and its input without halo."""
+
+    ticket: Any
+    index: int
+    tile: Tile
+    intensity: Any
+    valid: Any
+
+
 class _Run:
     """The loop over tiles: while one is computed, the next is read and the last written."""
 
@@ -240,7 +250,7 @@ class _Run:
                 name: stack.enter_context(self._writer(name, path))
                 for name, path in self.job._outputs().items()
             }
-            waiting: deque[tuple[Any, int, int, Tile, Any, Any]] = deque()
+            waiting: deque[_Pending] = deque()
             todo = iter(work)
             while True:
                 while len(waiting) < _IN_FLIGHT and (item := next(todo, None)) is not None:
@@ -249,10 +259,10 @@ class _Run:
                     waiting.append(self._submit(*item))
                 if not waiting:
                     break
-                ticket, index, band, tile, intensity, valid = waiting.popleft()
-                result = self.engine.result(ticket, is_cancelled)
-                self._take(result, writers, index, tile, intensity, valid)
-                done += tile.core.area
+                pending = waiting.popleft()
+                result = self.engine.result(pending.ticket, is_cancelled)
+                self._take(result, writers, pending)
+                done += pending.tile.core.area
                 for warning in result.warnings:
                     if warning not in self.warnings:
                         self.warnings.append(warning)
@@ -261,7 +271,7 @@ class _Run:
             for writer in writers.values():
                 writer.commit()
 
-    def _submit(self, index: int, band: int, tile: Tile) -> tuple[Any, int, int, Tile, Any, Any]:
+    def _submit(self, index: int, band: int, tile: Tile) -> _Pending:
         intensity, valid = self.source.read(band, tile.source)
         scene = self.scene[band]
         scale = self.card.scene_scale(scene.mean, scene.geometric_mean)
@@ -273,19 +283,19 @@ class _Run:
         )
         inner = tile.inner
         rows, columns = slice(inner.y, inner.bottom), slice(inner.x, inner.right)
-        return ticket, index, band, tile, intensity[rows, columns], valid[rows, columns]
+        return _Pending(ticket, index, tile, intensity[rows, columns], valid[rows, columns])
 
     def _take(
-        self, result: Any, writers: dict[str, RasterWriter], index: int, tile: Tile,
-        intensity: Any, valid: Any,
-    ) -> None:  # fmt: skip
-        place = tile.core.shifted(-self.window.x, -self.window.y)
+        self, result: TileResult, writers: dict[str, RasterWriter], pending: _Pending
+    ) -> None:
+        intensity, valid = pending.intensity, pending.valid
+        place = pending.tile.core.shifted(-self.window.x, -self.window.y)
         arrays = dict(result.arrays)
         arrays["ratio"] = intensity / arrays["x"]
         self.ratio.add(arrays["ratio"][valid])
         names = {"OUTPUT": "x", "RATIO": "ratio", "SLOPE": "a", "BIAS": "b"}
         for name, writer in writers.items():
-            writer.write(index, place, arrays[names[name]], valid)
+            writer.write(pending.index, place, arrays[names[name]], valid)
 
     def _writer(self, name: str, path: str) -> RasterWriter:
         tags = {

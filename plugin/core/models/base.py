@@ -25,8 +25,9 @@ class Despeckler(nn.Module):
     """Base of the networks: ``forward(intensity, looks) -> Estimate``.
 
     ``intensity`` is (B, 1, H, W) float, linear, already divided by the frozen scene scale;
-    ``looks`` is (B,) float; ``dtype`` is what the convolutions compute in. Convolutions pad as "same", so a tile with a halo of
-    ``card.radius`` pixels gives the pixels of the whole image.
+    ``looks`` is (B,) float; ``dtype`` is what the convolutions compute in.
+    They pad as "same", so a tile with a halo of ``card.radius`` pixels gives the pixels of the
+    whole image.
     """
 
     card: ModelCard

@@ -1,0 +1,143 @@
+"""Cards, weights on disk, the list of models."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+import torch
+
+from speckless.plugin.core.errors import ModelError
+from speckless.plugin.core.models.card import ModelCard
+from speckless.plugin.core.models.registry import (
+    ARCHITECTURES,
+    DEFAULT_MODEL,
+    create,
+    find,
+    list_cards,
+    weight_files,
+)
+from speckless.plugin.core.models.weights import load_model, save_model, tensors_digest
+
+
+@pytest.fixture
+def saved(tmp_path):
+    model = create("ffdnet", {"layers": 3, "channels": 4})
+    card = model.describe(
+        id="small", title="Small", architecture="ffdnet", arguments={"layers": 3, "channels": 4}
+    )
+    path = tmp_path / "small.safetensors"
+    save_model(path, model, card)
+    return path, model
+
+
+def test_weights_come_back_with_their_card(saved):
+    path, model = saved
+    loaded = load_model(path)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, rtol=0, atol=0)
+    assert loaded.card == ModelCard.read(path)
+    assert loaded.card.parameters == sum(p.numel() for p in model.parameters())
+    assert loaded.card.divisor == 2
+    assert not loaded.training
+
+
+def test_half_precision_on_disk_loads_as_single(saved, tmp_path):
+    _, model = saved
+    card = model.describe(
+        id="half", title="", architecture="ffdnet", arguments={"layers": 3, "channels": 4}
+    )
+    save_model(tmp_path / "half.safetensors", model, card, torch.float16)
+    assert load_model(tmp_path / "half.safetensors").first.weight.dtype == torch.float32
+
+
+def test_one_flipped_bit_is_noticed(saved):
+    path, _ = saved
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="corrupted"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("keep", [4, 60, 2000])
+def test_cut_off_file_is_refused(saved, keep):
+    path, _ = saved
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ModelError, match=r"not a model file|damaged"):
+        load_model(path)
+
+
+def test_foreign_safetensors_are_refused(tmp_path):
+    header = json.dumps({"__metadata__": {"author": "someone"}}).encode()
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(ModelError, match="no Speckless model card"):
+        load_model(path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
+        load_model(tmp_path / "nowhere.safetensors")
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    model = create("boxcar", {"radius": 1})
+    card = model.describe(id="x", title="", architecture="boxcar", arguments={"radius": 2})
+    save_model(tmp_path / "x.safetensors", model, card)
+    with pytest.raises(ModelError, match="do not fit"):
+        load_model(tmp_path / "x.safetensors")
+
+
+def test_unknown_architecture_names_the_known_ones():
+    with pytest.raises(ModelError, match="dopamine"):
+        create("transformer", {})
+    with pytest.raises(ModelError, match="refused"):
+        create("dopamine", {"depth": 3})
+
+
+def test_find_names_what_is_installed(saved):
+    path, _ = saved
+    assert find("small", [path.parent]) == path
+    with pytest.raises(ModelError, match="small"):
+        find("absent", [path.parent])
+
+
+def test_list_leaves_out_what_is_no_model(saved):
+    path, _ = saved
+    (path.parent / "junk.safetensors").write_bytes(b"junk")
+    ids = [card.id for card in list_cards([path.parent])]
+    assert "small" in ids
+    assert len(ids) == len(set(ids))
+
+
+def test_digest_sees_names_shapes_and_types():
+    value = torch.zeros(4)
+    digests = {
+        tensors_digest(tensors)
+        for tensors in (
+            {"a": value},
+            {"b": value},
+            {"a": value.view(2, 2)},
+            {"a": value.to(torch.float64)},
+            {"a": torch.full((4,), -0.0)},
+        )
+    }
+    assert len(digests) == 5
+
+
+def test_default_model_is_shipped_and_listed_first():
+    assert list_cards()[0].id == DEFAULT_MODEL
+
+
+@pytest.mark.parametrize("path", weight_files(), ids=lambda path: path.stem)
+def test_shipped_weights_load_and_run(path):
+    model = load_model(path)
+    assert path.stem == model.card.id
+    assert model.card.architecture in ARCHITECTURES
+    assert model.card.citation
+    assert model.card.training
+    with torch.no_grad():
+        x = model(torch.rand(1, 1, 16, 16) + 0.1, torch.ones(1)).x
+    assert bool(torch.isfinite(x).all())
