@@ -1,0 +1,289 @@
+"""The engine as the rest of the plugin sees it: load a model, submit tiles, fetch results."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..core.errors import Cancelled, EngineError, InvalidInput
+from ..core.models import registry
+from ..core.models.card import ModelCard
+from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
+from .interpreter import cure, find_python
+from .protocol import Hello
+from .shared_memory import TileLayout
+from .tiles import Loaded, TileRequest, TileResult
+
+__all__ = ["Engine", "Hello", "Loaded", "TileRequest", "TileResult", "shared_engine"]
+
+_WEIGHTS = ".safetensors"
+
+
+class Engine:
+    """A worker process that computes tiles, started on first use and again after its death.
+
+    Parameters
+    ----------
+    python : str, optional
+        Interpreter to use; see `interpreter.find_python`. May be changed later.
+    idle_seconds : float
+        The worker ends after this time without a request.
+    threads : int, optional
+        CPU threads, by default one a core. The worker runs at low priority, so that the user's
+        window stays responsive even so.
+    slots : int
+        Tiles in flight.
+
+    Notes
+    -----
+    Every method may be called from any thread. Jobs hold the engine by `reserve`.
+    """
+
+    def __init__(
+        self,
+        python: str | None = None,
+        idle_seconds: float = 600.0,
+        threads: int | None = None,
+        slots: int = 3,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise InvalidInput(f"The engine needs at least one thread, got {threads}.")
+        self.python = python
+        self.threads = threads
+        self.slots = slots
+        self._conversation = Conversation(slots, idle_seconds)
+        self._reservation = threading.RLock()
+        self._last_loaded: Loaded | None = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def hello(self) -> Hello | None:
+        """What the running worker found; None while there is none."""
+        return self._conversation.hello
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker; None while there is none."""
+        return self._conversation.pid
+
+    @contextmanager
+    def reserve(self, is_cancelled: IsCancelled | None = None) -> Iterator[Engine]:
+        """Hold the engine for one job; others wait. Leaving drops what was not fetched.
+
+        Raises
+        ------
+        Cancelled
+            When cancelled while waiting.
+        """
+        while not self._reservation.acquire(timeout=POLL_SECONDS):
+            if is_cancelled is not None and is_cancelled():
+                raise Cancelled("Stopped while waiting for the engine.")
+        try:
+            self._conversation.hold(+1)
+            yield self
+        finally:
+            if self._conversation.hold(-1) == 0:
+                self._conversation.rest()
+            self._reservation.release()
+
+    def start(self, is_cancelled: IsCancelled | None = None) -> Hello:
+        """Start the worker unless it runs, and return what it found.
+
+        Raises
+        ------
+        EngineError
+            When it cannot start.
+        Cancelled
+            When cancelled while waiting.
+        """
+        return self._start(is_cancelled)[0]
+
+    def load(
+        self,
+        model: str | Path,
+        device: str = "auto",
+        precision: str = "auto",
+        is_cancelled: IsCancelled | None = None,
+    ) -> Loaded:
+        """Make a model ready; at once if it is still hot.
+
+        Parameters
+        ----------
+        model : str or Path
+            Identifier of an installed model, or path of a weights file.
+        device : {"auto", "cpu", "cuda", "cuda:N", "mps"}
+        precision : {"auto", "fp32", "bf16", "fp16"}
+
+        Raises
+        ------
+        ModelError
+            When there is no such model, or its weights are damaged.
+        InvalidInput
+            When there is no such device, or it does not compute in this precision.
+        EngineError
+            When the engine cannot start, lacks torch, or dies.
+        Cancelled
+            When cancelled while waiting.
+        """
+        text = os.fspath(model)
+        is_path = isinstance(model, Path) or os.path.dirname(text) or text.endswith(_WEIGHTS)
+        path = Path(model).absolute() if is_path else registry.find(text)
+        ModelCard.read(path)  # a wrong file needs no engine to be refused
+        hello, generation = self._start(is_cancelled)
+        if hello.problem:
+            raise EngineError(cure(hello))
+        message = {"op": "load", "path": str(path), "device": device, "precision": precision}
+        ticket = self._conversation.request(message, generation, Ticket())
+        reply = self._conversation.outcome(ticket, is_cancelled)
+        loaded = Loaded(
+            card=ModelCard.from_json(reply["card"]),
+            device=reply["device"],
+            precision=reply["precision"],
+            reason=reply["reason"],
+            path=path,
+            handle=reply["handle"],
+            generation=generation,
+        )
+        self._last_loaded = loaded
+        return loaded
+
+    def submit(self, request: TileRequest, is_cancelled: IsCancelled | None = None) -> int:
+        """Hand over a tile; waits while all slots are taken, which frees itself in time.
+
+        Returns
+        -------
+        int
+            Ticket for `result`.
+
+        Raises
+        ------
+        InvalidInput
+            When the request is malformed, or no model was loaded.
+        EngineError
+            When the engine died; `load` starts it anew.
+        Cancelled
+            When cancelled while waiting.
+        """
+        request.check()
+        loaded = self._living(request.model or self._last_loaded, is_cancelled)
+        shape, inner = request.intensity.shape, request.inner
+        layout = TileLayout(
+            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs)
+        )
+        slot = self._conversation.take_slot(is_cancelled)
+        try:
+            memory = slot.reserve(layout.size)
+            layout.view(memory, "intensity")[...] = request.intensity
+            layout.view(memory, "valid")[...] = request.valid
+        except BaseException:
+            self._conversation.give_back(slot)
+            raise
+        message = {
+            "op": "tile",
+            "handle": loaded.handle,
+            "slot": slot.describe(),
+            "shape": list(shape),
+            "inner": [int(n) for n in (inner.x, inner.y, inner.width, inner.height)],
+            "outputs": list(request.outputs),
+            "scale": float(request.scale),
+            "looks": float(request.looks),
+            "knob": None if request.knob is None else float(request.knob),
+        }
+        return self._conversation.request(message, loaded.generation, Ticket(slot, layout))
+
+    def result(self, ticket: int, is_cancelled: IsCancelled | None = None) -> TileResult:
+        """Wait for a tile. Each ticket can be fetched once.
+
+        Raises
+        ------
+        Cancelled
+            When `is_cancelled` says so, which stops all that is under way, or by `cancel`.
+        EngineError
+            When the worker failed or died.
+        """
+        outcome = self._conversation.outcome(ticket, is_cancelled)
+        if not isinstance(outcome, TileResult):
+            raise InvalidInput(f"Ticket {ticket} is not of a tile.")
+        return outcome
+
+    def progress(self, ticket: int) -> float:
+        """Fraction of a tile that is done, as far as known; 1 once it is fetched."""
+        return self._conversation.progress(ticket)
+
+    def cancel(self) -> None:
+        """Stop everything under way; returns when it has stopped, within 1.5 s."""
+        self._conversation.cancel()
+
+    def close(self) -> None:
+        """End the worker. The next `start` or `load` makes a new one."""
+        self._conversation.close()
+
+    def _start(self, is_cancelled: IsCancelled | None) -> tuple[Hello, int]:
+        return self._conversation.start(find_python(self.python), self.threads, is_cancelled)
+
+    def _living(self, loaded: Loaded | None, is_cancelled: IsCancelled | None) -> Loaded:
+        """Return the model as the present worker knows it; the idle one may have left."""
+        if loaded is None:
+            raise InvalidInput("No model is loaded; load one before submitting tiles.")
+        if self._conversation.is_current(loaded.generation):
+            return loaded
+        if self._conversation.death is not None:
+            raise self._conversation.death
+        last = self._last_loaded
+        if last is not None and self._conversation.is_current(last.generation):
+            same = (last.path, last.device, last.precision)
+            if same == (loaded.path, loaded.device, loaded.precision):
+                return last
+        return self.load(loaded.path, loaded.device, loaded.precision, is_cancelled)
+
+
+_shared: Engine | None = None
+_shared_lock = threading.Lock()
+
+
+@contextmanager
+def shared_engine(
+    python: str | None = None,
+    is_cancelled: IsCancelled | None = None,
+    threads: int | None = None,
+) -> Iterator[Engine]:
+    """Hold the one engine of this process, which keeps its models hot between jobs.
+
+    Parameters
+    ----------
+    python : str, optional
+        Interpreter to use; another than the last time restarts the worker.
+    is_cancelled : callable, optional
+        Asked while another job holds the engine.
+    threads : int, optional
+        CPU threads; takes effect when the worker starts.
+
+    Raises
+    ------
+    Cancelled
+        When cancelled while waiting.
+    """
+    global _shared
+    with _shared_lock:
+        if _shared is None:
+            _shared = Engine()
+            atexit.register(_shared.close)
+        engine = _shared
+    with engine.reserve(is_cancelled):
+        engine.python, engine.threads = python, threads
+        yield engine
+
+
+def close_shared_engine() -> None:
+    """End the shared worker, if there is one; the plugin calls this when it is unloaded."""
+    if _shared is not None:
+        _shared.close()
