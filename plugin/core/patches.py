@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -42,7 +41,9 @@ class PatchStream:
         self, images: Sequence[npt.NDArray[Any]], recipe: Recipe, device: torch.device
     ) -> None:
         self.recipe, self.device = recipe, device
-        size, step = recipe.patch, recipe.stride
+        # A point-spread function takes a margin off the patch it is laid over.
+        self.size = recipe.patch + (2 * _PSF_RADIUS if recipe.psf[1] > 0 else 0)
+        size, step = self.size, recipe.stride
         self.images = [torch.from_numpy(np.ascontiguousarray(i, np.float32)) for i in images]
         grids = []
         for index, image in enumerate(self.images):
@@ -83,16 +84,20 @@ class PatchStream:
         if recipe.psf[1] > 0:
             # Correlated speckle is made of whole looks; a third of the patches is single look.
             looks = np.where(rng.random(len(looks)) < 1 / 3, recipe.looks[0], looks).round()
-        clean = torch.stack([self._patch(self.grid[i], rng) for i in chosen])
-        clean = clean[:, None].to(self.device)
+        scene = torch.stack([self._patch(self.grid[i], rng) for i in chosen])
+        scene = scene[:, None].to(self.device)
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         level = torch.as_tensor(looks, dtype=torch.float32, device=self.device)
-        speckle = self._speckle(clean, level, generator, rng)
-        return Batch(clean, clean * speckle, level)
+        if recipe.psf[1] > 0:
+            clean, noisy = self._imaged(scene, level, generator, rng)
+            return Batch(clean, noisy, level)
+        shape = level.view(-1, 1, 1, 1).expand_as(scene).contiguous()
+        speckle = torch._standard_gamma(shape, generator=generator) / shape
+        return Batch(scene, scene * speckle, level)
 
     def _patch(self, place: npt.NDArray[Any], rng: np.random.Generator) -> Tensor:
         index, row, column = (int(v) for v in place)
-        size = self.recipe.patch
+        size = self.size
         patch = self.images[index][row : row + size, column : column + size]
         if self.recipe.flips:
             patch = torch.rot90(patch, int(rng.integers(4)))
@@ -108,36 +113,39 @@ class PatchStream:
             patch = torch.where(points, patch * float(np.exp(rng.uniform(1, 6))), patch)
         return patch
 
-    def _speckle(
-        self, clean: Tensor, looks: Tensor, generator: torch.Generator, rng: np.random.Generator
-    ) -> Tensor:
+    def _imaged(
+        self, scene: Tensor, looks: Tensor, generator: torch.Generator, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Expected and observed intensity of a scene seen by a coherent imager.
+
+        Each look is the power of complex Gaussian scattering, of the scene's variance, seen
+        through a point-spread function: it correlates the speckle and blurs the scene alike.
+        """
         low, high = self.recipe.psf
-        if high <= 0:
-            shape = looks.view(-1, 1, 1, 1).expand_as(clean).contiguous()
-            return torch._standard_gamma(shape, generator=generator) / shape
-        count = len(clean)
+        count = len(scene)
         sigmas = rng.uniform(low, high, (count, 1)) * rng.uniform(0.8, 1.25, (count, 2))
-        sigmas = torch.as_tensor(sigmas, dtype=torch.float32, device=clean.device)
-        speckle = torch.zeros_like(clean)
+        kernels = _kernels(torch.as_tensor(sigmas, dtype=torch.float32, device=scene.device))
+        clean = _filtered(scene[None, :, 0], kernels.square())[0, :, None]
+        amplitude = (scene[:, 0] / 2).sqrt()
+        noisy = torch.zeros_like(clean)
         for look in range(int(looks.max())):
             active = (looks > look).nonzero()[:, 0]
-            power = _field_power(clean[active].shape, sigmas[active], generator, clean.device)
-            speckle[active] += power
-        return speckle / looks.view(-1, 1, 1, 1)
+            shape = (2, *amplitude[active].shape)
+            noise = torch.randn(shape, generator=generator, device=scene.device)
+            field = _filtered(noise * amplitude[active], kernels[active])
+            noisy[active] += field.square().sum(0)[:, None]
+        return clean, noisy / looks.view(-1, 1, 1, 1)
 
 
-def _field_power(
-    shape: torch.Size, sigmas: Tensor, generator: torch.Generator, device: torch.device
-) -> Tensor:
-    """Power, mean 1, of complex Gaussian noise seen through a Gaussian point-spread function."""
-    count, _, height, width = shape
-    reach = 2 * _PSF_RADIUS
-    noise = torch.randn(
-        (2, count, height + reach, width + reach), generator=generator, device=device
-    ) * math.sqrt(0.5)
-    offsets = torch.arange(-_PSF_RADIUS, _PSF_RADIUS + 1, device=device, dtype=torch.float32)
+def _kernels(sigmas: Tensor) -> Tensor:
+    """Gaussian kernels of unit energy, (B, 2, taps), along rows and columns."""
+    offsets = torch.arange(-_PSF_RADIUS, _PSF_RADIUS + 1, device=sigmas.device)
     kernels = torch.exp(-(offsets**2) / (2 * sigmas.clamp_min(1e-3)[..., None] ** 2))
-    kernels = kernels / kernels.square().sum(-1, keepdim=True).sqrt()
+    return kernels / kernels.square().sum(-1, keepdim=True).sqrt()
+
+
+def _filtered(images: Tensor, kernels: Tensor) -> Tensor:
+    """Separable filter of (N, B, H, W) by the kernels of each of B, without borders."""
     rows, columns = kernels[:, 0, None, :, None], kernels[:, 1, None, None, :]
-    field = conv2d(conv2d(noise, rows, groups=count), columns, groups=count)
-    return field.square().sum(0)[:, None]
+    count = len(kernels)
+    return conv2d(conv2d(images, rows, groups=count), columns, groups=count)

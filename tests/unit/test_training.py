@@ -130,6 +130,23 @@ def test_speckle_of_patches_has_mean_one_and_the_variance_of_its_looks(psf):
     assert float(ratio.var()) == pytest.approx(0.5, rel=0.08)
 
 
+def test_point_spread_blurs_the_scene_and_keeps_its_mean():
+    recipe = replace(RECIPE, looks=(4.0,), psf=(0.8, 0.8), patch=48, stride=1, batch=1, group=1)
+    rng = np.random.default_rng(4)
+    images = [rng.uniform(0.2, 1.0, (120, 120)).astype(np.float32)]
+    sharp = PatchStream(images, replace(recipe, psf=(0.0, 0.0)), torch.device("cpu"))
+    blurred = PatchStream(images, recipe, torch.device("cpu"))
+    flat, seen = [], []
+    for number in range(20):
+        flat.append(sharp.batch(number).clean)
+        seen.append(blurred.batch(number))
+    clean = torch.cat([batch.clean for batch in seen])
+    assert float(clean.mean()) == pytest.approx(float(torch.cat(flat).mean()), rel=0.02)
+    assert float(clean.var()) < 0.5 * float(torch.cat(flat).var())
+    ratio = torch.cat([batch.noisy / batch.clean for batch in seen])
+    assert float(ratio.mean()) == pytest.approx(1, abs=0.02)
+
+
 def test_log_loss_is_least_at_the_truth():
     clean = torch.rand(100) + 0.1
     at_truth = log_loss(clean, clean)

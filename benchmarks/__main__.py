@@ -1,0 +1,28 @@
+"""``./run bench NAME``: performance and quality figures, one module a benchmark."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHMARKS = {
+    "inference": "DoPAMINE's inference against the matrix-product rate, fp32 and bf16",
+    "training": "training throughput against the matrix-product rate",
+    "memory": "a 20 000 x 20 000 raster through a light model: peak memory of all processes",
+    "startup": "qgis_process: start of speckless:despeckle against a native algorithm",
+    "multidate": "real five-date scenes: one date despeckled against the mean of the others",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one benchmark by name with the rest of the arguments."""
+    if not arguments or arguments[0] not in BENCHMARKS:
+        for name, text in BENCHMARKS.items():
+            sys.stdout.write(f"  ./run bench {name:10} {text}\n")
+        return 0 if arguments in ([], ["--help"]) else 2
+    module = importlib.import_module(f".{arguments[0]}", __package__)
+    return module.main(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
