@@ -81,7 +81,9 @@ class Conversation:
         """
         with self._start_lock:
             process = self._process
-            if process is not None and process.python != python and not self._pending():
+            if process is not None and process.killed_on_purpose:
+                process.wait(5.0)
+            elif process is not None and process.python != python and not self._pending():
                 self.close()
             with self._changed:
                 if self._process is None:
@@ -99,7 +101,9 @@ class Conversation:
 
     def is_current(self, generation: int) -> bool:
         """Tell whether the worker of this generation lives."""
-        return self.generation == generation and self._process is not None
+        process = self._process
+        alive = process is not None and not process.killed_on_purpose
+        return alive and self.generation == generation
 
     def hold(self, change: int) -> int:
         """Count the jobs that need the worker even while it is idle; return their number."""

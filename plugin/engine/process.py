@@ -17,7 +17,7 @@ from .protocol import decode, encode
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
-_STDERR_LINES = 12
+_STDERR_LINES = 20
 
 _SIGNALS = {
     "SIGKILL": "it was killed, probably because the computer ran out of memory. "

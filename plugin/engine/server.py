@@ -58,12 +58,14 @@ class Server:
 
     def run(self) -> None:
         """Serve until told to close, or until the client is gone."""
-        faulthandler.enable()
+        faulthandler.enable(all_threads=False)
         # Ctrl+C is for the client, which then cancels in good order.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(os, "nice"):
             os.nice(10)
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        # Whatever was printed before `worker.take_over_streams` ends here.
+        os.write(self._replies, b"\n")
         self._send(self._prepare().to_message())
         waited = 0.0
         while True:
