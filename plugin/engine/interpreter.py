@@ -85,21 +85,28 @@ def own_python() -> str:
 
 
 def _own_candidates() -> list[Path]:
-    """Places where QGIS keeps its Python, the likeliest first."""
-    candidates = []
-    # In QGIS on Windows and macOS sys.executable is QGIS: starting it would open a window.
-    for executable in (sys.executable, getattr(sys, "_base_executable", "")):
-        if executable and _PYTHON_NAME.fullmatch(Path(executable).name):
-            candidates.append(Path(executable))
+    """Places where this process's Python may be, the likeliest first.
+
+    Inside QGIS ``sys.executable`` is QGIS itself (Windows, macOS: starting it would open a
+    window), or whatever ``python3`` comes first in the path (Linux), often not the Python QGIS
+    was linked with. The prefix is that Python's, so it has the last word.
+    """
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     names = ("python.exe",) if os.name == "nt" else (version, "python3", "python")
-    for folder in (sys.exec_prefix, sys.prefix, sys.base_exec_prefix):
-        for sub_folder in (".", "bin"):
-            candidates += [Path(folder, sub_folder, name) for name in names]
-    if sys.executable:
-        bundle = Path(sys.executable).parent
-        candidates += [bundle / sub / name for sub in (".", "bin") for name in names]
-    return candidates
+    folders = [
+        Path(prefix, folder)
+        for prefix in (sys.exec_prefix, sys.prefix, sys.base_exec_prefix)
+        for folder in ("bin", ".", "Scripts")
+    ]
+    guesses = [folder / name for folder in folders for name in names]
+    if not sys.executable:
+        return guesses
+    executable = Path(sys.executable)
+    if _PYTHON_NAME.fullmatch(executable.name):
+        inside = executable.parent in folders
+        return [executable, *guesses] if inside else [*guesses, executable]
+    bundle = executable.parent
+    return [*guesses, *(bundle / folder / name for folder in (".", "bin") for name in names)]
 
 
 def _existing(value: str, origin: str) -> str:

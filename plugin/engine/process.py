@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from .protocol import decode, encode
 WORKER = Path(__file__).resolve().with_name("worker.py")
 
 _STDERR_LINES = 20
+_STDERR_BYTES = 8192
 
 _SIGNALS = {
     "SIGKILL": "it was killed, probably because the computer ran out of memory. "
@@ -79,7 +79,7 @@ class WorkerProcess:
         self.killed_on_purpose = False
         self._on_message = on_message
         self._on_end = on_end
-        self._last_lines: collections.deque[str] = collections.deque(maxlen=_STDERR_LINES)
+        self._last_output = b""
         self._write_lock = threading.Lock()
         try:
             self._popen = subprocess.Popen(
@@ -117,7 +117,7 @@ class WorkerProcess:
                     stdin.write(encode(message))
                     stdin.flush()
             except (OSError, ValueError):
-                self._last_lines.append("(the engine no longer listened)")
+                self._last_output += b"\n(the engine no longer listened)"
 
     def kill(self, on_purpose: bool = False) -> None:
         """End the process at once; on purpose means that its end is no failure."""
@@ -139,7 +139,8 @@ class WorkerProcess:
     def end_text(self) -> str:
         """Say how the process ended, with its last words."""
         text = f"The engine ended unexpectedly: {describe_exit(self._popen.returncode)}."
-        last = "\n".join(self._last_lines)
+        lines = self._last_output.decode("utf-8", "replace").splitlines()[-_STDERR_LINES:]
+        last = "\n".join(lines).strip()
         return f"{text}\nIts last output:\n{last}" if last else text
 
     def _read(self) -> None:
@@ -148,7 +149,7 @@ class WorkerProcess:
             for line in stdout:
                 message = decode(line)
                 if message is None:
-                    self._last_lines.append(line.decode("utf-8", "replace").rstrip())
+                    self._last_output = (self._last_output + line)[-_STDERR_BYTES:]
                 else:
                     self._on_message(self, message)
         self._popen.wait()
@@ -167,8 +168,9 @@ class WorkerProcess:
         if stderr is None:
             return
         with stderr:
-            for line in stderr:
-                self._last_lines.append(line.decode("utf-8", "replace").rstrip())
+            # By pieces, not lines: progress bars never end theirs.
+            while piece := os.read(stderr.fileno(), 4096):
+                self._last_output = (self._last_output + piece)[-_STDERR_BYTES:]
 
 
 def describe_exit(code: int | None) -> str:

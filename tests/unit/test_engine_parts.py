@@ -106,19 +106,25 @@ def test_the_variable_goes_before_the_setting(tmp_path):
             interpreter.find_python(setting, environ)
 
 
-def test_qgis_is_never_taken_for_a_python(tmp_path, monkeypatch):
+def test_qgis_is_never_taken_for_a_python(tmp_path):
     qgis = tmp_path / "qgis-bin"
     qgis.write_text("#!/bin/sh\n")
     qgis.chmod(0o755)
     with pytest.raises(EngineError, match="is QGIS itself"):
         interpreter.find_python(str(qgis), {})
+
+
+@pytest.mark.parametrize("name", ["QGIS", "python3"])
+def test_inside_qgis_the_prefix_says_which_python_it_is(name, tmp_path, monkeypatch):
+    """There sys.executable is QGIS, or any python3 that comes first in the path."""
+    embedding = tmp_path / "elsewhere" / name
     python = tmp_path / "bin" / "python3"
-    python.parent.mkdir()
-    python.symlink_to(sys.executable)
-    monkeypatch.setattr(sys, "executable", str(qgis))
-    monkeypatch.setattr(sys, "_base_executable", str(qgis), raising=False)
-    for name in ("prefix", "exec_prefix", "base_exec_prefix"):
-        monkeypatch.setattr(sys, name, str(tmp_path))
+    for link in (embedding, python):
+        link.parent.mkdir()
+        link.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(embedding))
+    for prefix in ("prefix", "exec_prefix", "base_exec_prefix"):
+        monkeypatch.setattr(sys, prefix, str(tmp_path))
     assert interpreter.own_python() == str(python)
 
 
@@ -139,8 +145,9 @@ def test_the_folder_of_torch_is_passed_on():
     """QGIS may know torch by a path it added itself; its child does not."""
     child = interpreter.child_environment(sys.executable, {})
     code = "import importlib.util as u; print(bool(u.find_spec('torch')))"
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    done = subprocess.run([base, "-S", "-c", code], env=child, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=child, capture_output=True, check=True
+    )
     assert done.stdout.strip() == b"True"
 
 
