@@ -105,7 +105,9 @@ class Recipe:
         unknown = sorted(set(values) - known)
         if unknown:
             raise InvalidInput(f"Recipe: unknown keys {', '.join(unknown)}.")
-        frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        frozen: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
         try:
             return cls(**frozen)
         except TypeError as error:

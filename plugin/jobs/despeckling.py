@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from ..core.errors import Cancelled, InvalidInput
+from ..core.errors import Cancelled, InvalidInput, RasterError
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
 from ..core.quality import StreamingMoments
@@ -20,7 +20,7 @@ from ..core.tiling import Tile, Window, plan_tiles
 from ..engine.client import Engine, Loaded, TileRequest, TileResult, shared_engine
 from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
-from ..raster.writer import RasterWriter, check_output
+from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
 
 Progress = Callable[[float, str], None]
@@ -108,10 +108,9 @@ class DespeckleJob:
             window = self._window(source)
             scene = _scene(source, is_cancelled)
             looks = self._looks(scene, progress)
-            with shared_engine(self.python) as engine:
-                loaded = engine.load(str(path), self.device, self.precision)
-                progress(0.0, f"Model {card.id} on {loaded.device} ({loaded.precision}): "
-                              f"{loaded.reason}.")  # fmt: skip
+            with shared_engine(self.python, is_cancelled) as engine:
+                loaded = engine.load(path, self.device, self.precision, is_cancelled)
+                progress(0.0, f"Model {card.id}: {loaded.reason}.")
                 run = _Run(self, source, window, engine, loaded, scene, looks)
                 try:
                     run.run(progress, is_cancelled)
@@ -210,6 +209,8 @@ def _scene(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, SceneSt
         if is_cancelled():
             raise Cancelled("Despeckling was cancelled.")
         scene[band] = scene_statistics(source, band)
+        if scene[band].mean <= 0:
+            raise RasterError(f"Band {band} of {source.path} holds nothing above zero.")
     return scene
 
 
@@ -217,7 +218,7 @@ class _Pending(NamedTuple):
     """A tile in the engine, and its input without halo."""
 
     ticket: Any
-    index: int
+    place: int
     tile: Tile
     intensity: Any
     valid: Any
@@ -269,7 +270,7 @@ class _Run:
                         progress(done / total, warning)
                 progress(done / total, "")
             for writer in writers.values():
-                writer.commit()
+                writer.commit(is_cancelled)
 
     def _submit(self, index: int, band: int, tile: Tile) -> _Pending:
         intensity, valid = self.source.read(band, tile.source)
@@ -295,7 +296,7 @@ class _Run:
         self.ratio.add(arrays["ratio"][valid])
         names = {"OUTPUT": "x", "RATIO": "ratio", "SLOPE": "a", "BIAS": "b"}
         for name, writer in writers.items():
-            writer.write(pending.index, place, arrays[names[name]], valid)
+            writer.write(pending.place, place, arrays[names[name]], valid)
 
     def _writer(self, name: str, path: str) -> RasterWriter:
         tags = {
@@ -316,7 +317,7 @@ class _Run:
             self.source,
             self.window,
             self.source.bands,
-            domain=own if name == "OUTPUT" else "intensity",
+            domain=own if name == "OUTPUT" else PLAIN,
             creation_options=self.job.creation_options,
             tags=tags,
         )

@@ -41,7 +41,7 @@ class _CropReLU(torch.autograd.Function):
     """ReLU of a map (plus another) without its one row or column too many, in one pass."""
 
     @staticmethod
-    def forward(ctx, wide: Tensor, other: Tensor | None, dim: int, start: int) -> Tensor:
+    def forward(ctx: Any, wide: Tensor, other: Tensor | None, dim: int, start: int) -> Tensor:
         core = wide.narrow(dim, start, wide.shape[dim] - 1)
         out = core.relu() if other is None else core.add(other).relu_()
         ctx.save_for_backward(out)
@@ -49,7 +49,7 @@ class _CropReLU(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         (out,) = ctx.saved_tensors
         dim, start = ctx.dim, ctx.start
         size = ctx.shape[dim] - 1
@@ -232,12 +232,13 @@ class Dopamine(Despeckler):
 
     def _sum_whole(self, image: Tensor) -> Tensor:
         """Scale add of all S_l, for training."""
-        total: Tensor | None = None
+        image = image.contiguous(memory_format=torch.channels_last)
+        total = image.new_zeros(())
         for branch in (self.lu, self.rd):
-            v = h = image.contiguous(memory_format=torch.channels_last)
+            v = h = image
             for layer in branch:
                 v, h = layer(v, h)
-                total = h if total is None else total + h
+                total = total + h
         return total / math.sqrt(len(self.lu) + len(self.rd))
 
     def _sum_strips(self, image: Tensor) -> Tensor:
