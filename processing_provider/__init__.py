@@ -1,0 +1,1 @@
+"""The algorithms of the Processing toolbox: parameters in, a job run, outputs told."""

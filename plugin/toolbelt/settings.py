@@ -1,0 +1,55 @@
+"""What the user chose once for all, kept by QGIS under the group ``speckless``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from .paths import user_model_folder
+
+GROUP = "speckless"
+
+
+@dataclass
+class Settings:
+    """The settings, with what holds when nothing was chosen.
+
+    Attributes
+    ----------
+    engine_python : str
+        Interpreter of the engine; empty for the Python of QGIS. The environment variable
+        ``SPECKLESS_PYTHON`` goes before it.
+    device : str
+        What "auto" stands for in the algorithms: "auto", "cpu", "cuda", "cuda:1", "mps".
+    model_folder : str
+        Folder with more weights; empty for ``speckless/models`` in the profile.
+    """
+
+    engine_python: str = ""
+    device: str = "auto"
+    model_folder: str = ""
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the settings of the running QGIS."""
+        from qgis.core import QgsSettings
+
+        stored = QgsSettings()
+        loaded = cls()
+        for field in fields(cls):
+            default = getattr(loaded, field.name)
+            value = stored.value(f"{GROUP}/{field.name}", default, type=str)
+            setattr(loaded, field.name, value.strip() or default)
+        return loaded
+
+    def save(self) -> None:
+        """Store the settings in the user's profile."""
+        from qgis.core import QgsSettings
+
+        stored = QgsSettings()
+        for field in fields(self):
+            stored.setValue(f"{GROUP}/{field.name}", getattr(self, field.name))
+
+    def model_folders(self) -> list[Path]:
+        """Folders searched for weights besides the plugin's own."""
+        return [Path(self.model_folder).expanduser() if self.model_folder else user_model_folder()]

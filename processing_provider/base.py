@@ -1,0 +1,137 @@
+"""What all algorithms of Speckless have in common."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+
+from qgis import utils
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
+)
+from qgis.PyQt.QtCore import QCoreApplication, QThread
+from qgis.PyQt.QtGui import QIcon
+
+from ..plugin.toolbelt.paths import plugin_path
+
+translate = QCoreApplication.translate
+
+
+class SpecklessAlgorithm(QgsProcessingAlgorithm):
+    """An algorithm whose help is generated from its parameters."""
+
+    def icon(self) -> QIcon:
+        return QIcon(self.svgIconPath())
+
+    def svgIconPath(self) -> str:
+        return str(plugin_path("resources", "icons", "speckless.svg"))
+
+    def createInstance(self) -> SpecklessAlgorithm:
+        return type(self)()
+
+    def add(
+        self, parameter: QgsProcessingParameterDefinition, help: str = "", advanced: bool = False
+    ) -> None:
+        """Add a parameter with its help, which appears as tool tip and in the help text."""
+        parameter.setHelp(help)
+        if advanced:
+            flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+            parameter.setFlags(parameter.flags() | flag)
+        self.addParameter(parameter)
+
+    def optional_number(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> float | None:
+        """Number given for a parameter; None where it was left empty."""
+        if parameters.get(name) in (None, ""):
+            return None
+        return self.parameterAsDouble(parameters, name, context)
+
+    def introduction(self) -> list[str]:
+        """Paragraphs (HTML) of the help after the short description."""
+        raise NotImplementedError
+
+    def output_help(self) -> list[tuple[str, str]]:
+        """Names and explanations of outputs that are no parameters."""
+        return []
+
+    def references(self) -> list[str]:
+        """Papers to cite."""
+        return []
+
+    def academicReferences(self) -> list[str]:
+        """Papers to cite, as QGIS 4 shows them; older versions never call this."""
+        return self.references()
+
+    def shortHelpString(self) -> str:
+        """Help text: HTML for the window, plain for a terminal.
+
+        QGIS makes a paragraph of every line, so the HTML is one line.
+        """
+        parts = [f"<p>{paragraph}</p>" for paragraph in self.introduction()]
+        if not is_headless():  # qgis_process itself adds these
+            parts.insert(0, f"<p>{self.shortDescription()}</p>")
+            rows = [(p.description(), p.help()) for p in self.parameterDefinitions() if p.help()]
+            parts += _section(translate("Speckless", "Parameters"), rows)
+        parts += _section(translate("Speckless", "Results"), self.output_help())
+        if self.references():
+            parts.append(f"<h3>{translate('Speckless', 'References')}</h3>")
+            parts += [f"<p>{html.escape(reference)}</p>" for reference in self.references()]
+        text = "".join(parts)
+        return _plain(text) if is_headless() else text
+
+
+def _section(title: str, rows: list[tuple[str, str]]) -> list[str]:
+    if not rows:
+        return []
+    items = [f"<p><b>{html.escape(name)}</b><br>{html.escape(text)}</p>" for name, text in rows]
+    return [f"<h3>{title}</h3>", *items]
+
+
+def _plain(text: str) -> str:
+    text = re.sub(r"<br>", "\n  ", text)
+    text = re.sub(r"</p>|</h3>", "\n", text)
+    return html.unescape(re.sub(r"<[^>]+>", "", text)).strip()
+
+
+def is_headless() -> bool:
+    """Tell whether no QGIS window is there (qgis_process, scripts, servers)."""
+    return utils.iface is None
+
+
+class Progress:
+    """Between a job, which knows no Qt, and the feedback of Processing.
+
+    Parameters
+    ----------
+    feedback : QgsProcessingFeedback
+    """
+
+    def __init__(self, feedback: QgsProcessingFeedback) -> None:
+        self._feedback = feedback
+        # In qgis_process an interrupt waits in the event loop that the algorithm keeps from
+        # running. With a window, running it here would let the user's clicks in between.
+        app = QCoreApplication.instance()
+        on_main = app is not None and QThread.currentThread() == app.thread()
+        self._let_events_in = on_main and is_headless()
+
+    def __call__(self, done: float, message: str) -> None:
+        """Show the part done (0 to 1) and a message, if there is one."""
+        self._feedback.setProgress(100.0 * done)
+        if message:
+            self._feedback.pushInfo(message)
+
+    def is_cancelled(self) -> bool:
+        """Tell whether the user asked to stop."""
+        if self._let_events_in:
+            QCoreApplication.processEvents()
+        return bool(self._feedback.isCanceled())
+
+
+def number_or_none(value: float) -> Any:
+    """NaN is no number in JSON, which qgis_process writes."""
+    return value if value == value else None

@@ -1,0 +1,60 @@
+"""From what the user gave as input raster to what GDAL opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import QgsProviderRegistry, QgsRasterLayer
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..plugin.core.errors import InvalidInput
+from ..plugin.raster.gdal_access import open_raster
+
+translate = QCoreApplication.translate
+
+
+def gdal_source(layer: QgsRasterLayer | None, value: Any) -> str:
+    """Name that GDAL opens the input by.
+
+    Parameters
+    ----------
+    layer : QgsRasterLayer or None
+        The input as QGIS understood it; None where it could not.
+    value : object
+        The input as given; only looked at without a layer.
+
+    Raises
+    ------
+    InvalidInput
+        When the layer does not come from GDAL: web services, virtual rasters of expressions,
+        database rasters.
+    RasterError
+        When there is no such raster.
+    """
+    if layer is None:
+        path = value if isinstance(value, str) else ""
+        open_raster(path)  # says why it is no raster
+        return path
+    provider = layer.providerType()
+    if provider != "gdal":
+        raise InvalidInput(
+            translate(
+                "Speckless",
+                "The layer '{name}' comes from the data provider '{provider}', not from a file "
+                "that GDAL reads. Export it to a GeoTIFF (Export > Save As, raw data), then "
+                "despeckle that.",
+            ).format(name=layer.name(), provider=provider)
+        )
+    return strip_options(layer.source())
+
+
+def strip_options(source: str) -> str:
+    """Cut off what QGIS adds to GDAL's name of a raster ("|option:...", "|credential:...")."""
+    for mark in ("|option:", "|credential:"):
+        source = source.partition(mark)[0]
+    return source
+
+
+def open_options(source: str) -> list[str]:
+    """Options QGIS opens a raster with, which a job does not know."""
+    return list(QgsProviderRegistry.instance().decodeUri("gdal", source).get("openOptions") or [])
