@@ -13,7 +13,7 @@ from speckless.plugin.core.tiling import Window, plan_tiles
 
 ARCHITECTURES = {
     "boxcar": {"radius": 2},
-    "dopamine": {"layers": 5, "channels": 8, "blocks": 1},
+    "dopamine": {"layers": 5, "channels": 8, "blocks": 1, "inputs": "log", "head": "moments"},
     "ffdnet": {"layers": 4, "channels": 8},
 }
 
