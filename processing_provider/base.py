@@ -53,7 +53,7 @@ class SpecklessAlgorithm(QgsProcessingAlgorithm):
 
     def introduction(self) -> list[str]:
         """Paragraphs (HTML) of the help after the short description."""
-        raise NotImplementedError
+        return []
 
     def output_help(self) -> list[tuple[str, str]]:
         """Names and explanations of outputs that are no parameters."""

@@ -34,7 +34,7 @@ from .checks import (
 from .despeckle_parameters import DOMAINS, PRECISIONS, DespeckleParameters
 from .extents import pixel_window
 from .postprocess import KeepRenderer, renderer_for
-from .sources import gdal_source, open_options
+from .sources import gdal_source, open_options, raster_layer
 
 translate = QCoreApplication.translate
 
@@ -81,14 +81,19 @@ class DespeckleAlgorithm(DespeckleParameters):
     ) -> tuple[bool, str]:
         # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
         try:
-            self._check(parameters, context)
+            layer = self._layer(parameters, context)
+            self._check(parameters, context, gdal_source(layer))
         except SpecklessError as error:
             return False, str(error)
-        return super().checkParameterValues(parameters, context)
+        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
 
-    def _check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> None:
+    def _layer(self, parameters: dict[str, Any], context: QgsProcessingContext) -> QgsRasterLayer:
         layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
-        source = gdal_source(layer, parameters.get(self.INPUT))
+        return raster_layer(layer, parameters.get(self.INPUT))
+
+    def _check(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, source: str
+    ) -> None:
         for name in (self.LOOKS, self.KNOB):
             check_positive(name, self.optional_number(parameters, name, context))
         check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
@@ -121,13 +126,13 @@ class DespeckleAlgorithm(DespeckleParameters):
         ready, problem = self.canExecute()
         if not ready:
             raise QgsProcessingException(problem)
-        layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
         try:
-            source = gdal_source(layer, parameters.get(self.INPUT))
+            layer = self._layer(parameters, context)
+            source = gdal_source(layer)
             window = self._window(parameters, context, source, layer)
         except SpecklessError as error:
             raise QgsProcessingException(str(error)) from error
-        if layer is not None and open_options(layer.source()):
+        if open_options(layer.source()):
             feedback.pushWarning(
                 translate(
                     "Speckless",
@@ -136,8 +141,8 @@ class DespeckleAlgorithm(DespeckleParameters):
                 )
             )
         self._job = self._job_from(parameters, context, source, window)
-        shown = layer is not None and context.project() is not None
-        shown = shown and context.project().mapLayer(layer.id()) is not None
+        project = context.project()
+        shown = project is not None and project.mapLayer(layer.id()) is not None
         self._renderer = renderer_for(layer, self._job.bands or ()) if shown else None
         return True
 
@@ -146,9 +151,9 @@ class DespeckleAlgorithm(DespeckleParameters):
         parameters: dict[str, Any],
         context: QgsProcessingContext,
         source: str,
-        layer: QgsRasterLayer | None,
+        layer: QgsRasterLayer,
     ) -> Window | None:
-        if layer is None or self.parameterAsExtent(parameters, self.EXTENT, context).isEmpty():
+        if self.parameterAsExtent(parameters, self.EXTENT, context).isEmpty():
             return None
         # As a polygon: turned into another CRS, a rectangle is none any more.
         area = self.parameterAsExtentGeometry(parameters, self.EXTENT, context, layer.crs())

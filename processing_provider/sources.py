@@ -13,8 +13,11 @@ from ..plugin.raster.gdal_access import open_raster
 translate = QCoreApplication.translate
 
 
-def gdal_source(layer: QgsRasterLayer | None, value: Any) -> str:
-    """Name that GDAL opens the input by.
+def raster_layer(layer: QgsRasterLayer | None, value: Any) -> QgsRasterLayer:
+    """Layer of the input, also where QGIS's own look-up finds none.
+
+    In QGIS 3.22 that takes only names of files for rasters, not "/vsizip/..." or
+    "NETCDF:...", and gives no reason for refusing any other.
 
     Parameters
     ----------
@@ -25,16 +28,26 @@ def gdal_source(layer: QgsRasterLayer | None, value: Any) -> str:
 
     Raises
     ------
-    InvalidInput
-        When the layer does not come from GDAL: web services, virtual rasters of expressions,
-        database rasters.
     RasterError
         When there is no such raster.
     """
-    if layer is None:
-        path = value if isinstance(value, str) else ""
-        open_raster(path)  # says why it is no raster
-        return path
+    if layer is not None:
+        return layer
+    path = value if isinstance(value, str) else ""
+    open_raster(path)  # says why it is no raster
+    options = QgsRasterLayer.LayerOptions(False)  # no style: that reads pixels
+    return QgsRasterLayer(path, path, "gdal", options)
+
+
+def gdal_source(layer: QgsRasterLayer) -> str:
+    """Name that GDAL opens the source of a layer by.
+
+    Raises
+    ------
+    InvalidInput
+        When the layer does not come from GDAL: web services, virtual rasters of expressions,
+        database rasters.
+    """
     provider = layer.providerType()
     if provider != "gdal":
         raise InvalidInput(

@@ -1,0 +1,102 @@
+"""The plugin loaded into a headless QGIS, a tiny model, and a scene with speckle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from despeckle_scenes import ORIGIN, PIXEL, Recorder
+from osgeo import gdal, osr
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProject,
+)
+
+
+@pytest.fixture(scope="session")
+def plugin(qgis_app: Any, qgis_processing: Any) -> Iterator[Any]:
+    from speckless.plugin.main import SpecklessPlugin
+
+    loaded = SpecklessPlugin(None)
+    loaded.initProcessing()
+    yield loaded
+    loaded.unload()
+
+
+@pytest.fixture
+def algorithm(plugin: Any) -> QgsProcessingAlgorithm:
+    return plugin.provider.algorithm("despeckle").create()
+
+
+@pytest.fixture(scope="session")
+def boxcar(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Weights of a 3×3 mean: results can be told in advance, and it is fast."""
+    from speckless.plugin.core.models.registry import create
+    from speckless.plugin.core.models.weights import save_model
+
+    path = tmp_path_factory.mktemp("models") / "boxcar.safetensors"
+    arguments = {"radius": 1}
+    model = create("boxcar", arguments)
+    card = model.describe(
+        id="boxcar-3", title="Mean of 3×3", architecture="boxcar", arguments=arguments
+    )
+    save_model(path, model, card)
+    return str(path)
+
+
+@pytest.fixture
+def write_raster(tmp_path: Path) -> Callable[..., str]:
+    def write(
+        values: np.ndarray, name: str = "scene.tif", transform: tuple[float, ...] | None = None
+    ) -> str:
+        """Write bands (n, height, width) or one band to a GeoTIFF in UTM zone 31N."""
+        bands = values[None] if values.ndim == 2 else values
+        path = str(tmp_path / name)
+        dataset = gdal.GetDriverByName("GTiff").Create(
+            path, bands.shape[2], bands.shape[1], bands.shape[0], gdal.GDT_Float32
+        )
+        crs = osr.SpatialReference()
+        crs.ImportFromEPSG(32631)
+        dataset.SetProjection(crs.ExportToWkt())
+        dataset.SetGeoTransform(transform or (ORIGIN[0], PIXEL, 0.0, ORIGIN[1], 0.0, -PIXEL))
+        for number, band in enumerate(bands, 1):
+            dataset.GetRasterBand(number).WriteArray(band.astype(np.float32))
+        dataset = None
+        return path
+
+    return write
+
+
+@pytest.fixture
+def intensity() -> np.ndarray:
+    """Homogeneous area under 4-look speckle, 60 rows by 80 columns."""
+    return np.random.default_rng(1).gamma(4.0, 0.25, (60, 80)).astype(np.float32)
+
+
+@pytest.fixture
+def scene(write_raster: Callable[..., str], intensity: np.ndarray) -> str:
+    return write_raster(intensity)
+
+
+@pytest.fixture
+def run(algorithm: QgsProcessingAlgorithm, boxcar: str) -> Callable[..., dict[str, Any]]:
+    def run(feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
+        """Check the parameters and run, as the toolbox does; raise what the user would read."""
+        context = QgsProcessingContext()
+        context.setProject(QgsProject.instance())
+        parameters = {"MODEL_FILE": boxcar, "LOOKS": 4, **parameters}
+        accepted, problem = algorithm.checkParameterValues(parameters, context)
+        if not accepted:
+            raise ValueError(problem)
+        feedback = feedback or Recorder()
+        # Without catching, the QgsProcessingException of processAlgorithm reaches the test.
+        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
+        if not succeeded:
+            raise ValueError("\n".join(feedback.errors))
+        return results
+
+    return run
