@@ -72,7 +72,7 @@ def gdal_call(doing: str, strict: bool = True) -> Iterator[GdalMessages]:
 def failure(doing: str, messages: GdalMessages) -> RasterError:
     """Make the error for what could not be done, with a cure where one is known."""
     texts = messages.failures or messages.warnings
-    said = "; ".join(text.rstrip(".") for text in texts[:3]) or "GDAL gives no reason"
+    said = "; ".join(text.rstrip(".") for text in texts[:2]) or "GDAL gives no reason"
     cure = ""
     if any(sign in said.lower() for sign in _DISK_FULL):
         cure = " The disk is full: make room, or choose another folder."

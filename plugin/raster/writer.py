@@ -24,7 +24,7 @@ from .creation import (
     staging_options,
 )
 from .domain import DOMAIN_TAG
-from .gdal_access import flush_and_close, gdal_call, open_raster
+from .gdal_access import failure, flush_and_close, gdal_call, open_raster
 from .georeferencing import copy_band_metadata, copy_georeferencing, copy_metadata
 from .source import RasterSource
 from .strips import StripBuffer
@@ -294,11 +294,12 @@ class RasterWriter:
             values = from_intensity(np.where(valid, np.maximum(values, 0), 1), self.domain)
         values = values.astype(self._type)
         if not np.isnan(self.nodata):
-            # A valid pixel must not happen to hold the nodata value.
-            nodata = self._type.type(self.nodata)
-            next_one = np.nextafter(nodata, self._type.type(np.inf))
-            clash = valid & (values == nodata)
-            values[clash] = np.finfo(self._type).tiny if nodata == 0 else next_one
+            # A valid pixel must not happen to hold the nodata value, nor come so near that
+            # GDAL's masks, which compare to 4e-7, take it for that.
+            nodata, near = self.nodata, 5e-7 * abs(self.nodata)
+            clash = valid & (np.abs(values - self._type.type(nodata)) <= near)
+            if clash.any():
+                values[clash] = nodata + 2 * near or np.finfo(self._type).tiny
         if not valid.all():
             self._any_invalid = True
             values[~valid] = self.nodata
@@ -336,10 +337,7 @@ class RasterWriter:
         if is_cancelled():
             raise Cancelled(f"Writing {self.path} was cancelled.")
         if messages.failures or self._store["dataset"] is None:
-            raise RasterError(
-                f"Cannot write {self.path} by the driver {self._format.driver}: "
-                f"{'; '.join(messages.failures) or 'GDAL gives no reason'}."
-            )
+            raise failure(f"write {self.path} by the driver {self._format.driver}", messages)
         self.warnings += messages.warnings
         os.remove(Path(str(self._workspace)) / "staged.tif")
 
