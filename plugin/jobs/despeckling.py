@@ -111,6 +111,7 @@ class DespeckleJob:
             with shared_engine(self.python, is_cancelled) as engine:
                 loaded = engine.load(path, self.device, self.precision, is_cancelled)
                 progress(0.0, f"Model {card.id}: {loaded.reason}.")
+                self._warn_of_looks(card, looks, progress)
                 run = _Run(self, source, window, engine, loaded, scene, looks)
                 try:
                     run.run(progress, is_cancelled)
@@ -130,6 +131,16 @@ class DespeckleJob:
             seconds=time.perf_counter() - started,
             warnings=run.warnings,
         )
+
+    def _warn_of_looks(self, card: ModelCard, looks: float, progress: Progress) -> None:
+        told = looks if card.affine or self.knob is None else self.knob
+        low, high = card.looks_range
+        if not 0.5 * low <= told <= 2 * high:
+            progress(
+                0.0,
+                f"The model {card.id} was trained for {low:g} to {high:g} looks and is used "
+                f"for {told:.2g}: look at the result with care.",
+            )
 
     def _check_numbers(self) -> None:
         for name, value in (("number of looks", self.looks), ("knob", self.knob)):
@@ -264,13 +275,17 @@ class _Run:
                 result = self.engine.result(pending.ticket, is_cancelled)
                 self._take(result, writers, pending)
                 done += pending.tile.core.area
-                for warning in result.warnings:
-                    if warning not in self.warnings:
-                        self.warnings.append(warning)
-                        progress(done / total, warning)
+                self._warn(result.warnings, done / total, progress)
                 progress(done / total, "")
             for writer in writers.values():
                 writer.commit(is_cancelled)
+                self._warn(writer.warnings, 1.0, progress)
+
+    def _warn(self, warnings: Sequence[str], part: float, progress: Progress) -> None:
+        for warning in warnings:
+            if warning not in self.warnings:
+                self.warnings.append(warning)
+                progress(part, warning)
 
     def _submit(self, index: int, band: int, tile: Tile) -> _Pending:
         intensity, valid = self.source.read(band, tile.source)
