@@ -40,8 +40,9 @@ class PatchStream:
         self, images: Sequence[npt.NDArray[Any]], recipe: Recipe, device: torch.device
     ) -> None:
         self.recipe, self.device = recipe, device
-        # A point-spread function takes a margin off the patch it is laid over.
-        self.size = recipe.patch + (2 * _PSF_RADIUS if recipe.psf[1] > 0 else 0)
+        # A filter takes a margin off the patch it is laid over.
+        filters = (recipe.psf[1] > 0) + (recipe.blur[1] > 0)
+        self.size = recipe.patch + 2 * _PSF_RADIUS * filters
         size, step = self.size, recipe.stride
         self.images = [torch.from_numpy(np.ascontiguousarray(i, np.float32)) for i in images]
         grids = []
@@ -83,8 +84,8 @@ class PatchStream:
         if recipe.psf[1] > 0:
             # Correlated speckle is made of whole looks; a third of the patches is single look.
             looks = np.where(rng.random(len(looks)) < 1 / 3, recipe.looks[0], looks).round()
-        scene = torch.stack([self._patch(self.grid[i], rng) for i in chosen])
-        scene = scene[:, None].to(self.device)
+        gray = torch.stack([self._patch(self.grid[i], rng) for i in chosen])
+        scene = self._scene(gray.to(self.device), rng)[:, None]
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         level = torch.as_tensor(looks, dtype=torch.float32, device=self.device)
         if recipe.psf[1] > 0:
@@ -101,16 +102,25 @@ class PatchStream:
         if self.recipe.flips:
             patch = torch.rot90(patch, int(rng.integers(4)))
             patch = patch.flip(0) if rng.random() < 0.5 else patch
-        low, high = self.recipe.dynamic_range
-        if high <= 0:
-            return patch / self.means[index]
-        span = rng.uniform(low, high)
-        # Gray is nearly a mean of logarithms already: the scene's geometric mean becomes 1.
-        patch = ((patch - self.means[index]) * span).exp()
-        if self.recipe.bright_points:
-            points = torch.from_numpy(rng.random(patch.shape) < self.recipe.bright_points)
-            patch = torch.where(points, patch * float(np.exp(rng.uniform(1, 6))), patch)
-        return patch
+        # Gray is nearly a mean of logarithms already: the geometric mean becomes 1 below.
+        wide = self.recipe.dynamic_range[1] > 0
+        return patch - self.means[index] if wide else patch / self.means[index]
+
+    def _scene(self, gray: Tensor, rng: np.random.Generator) -> Tensor:
+        """Intensity (B, H, W) of gray patches: blurred, stretched over decades, with points."""
+        recipe, count = self.recipe, len(gray)
+        if recipe.blur[1] > 0:
+            kernels = _kernels(_uniform(rng, recipe.blur, (count, 2), gray.device))
+            gray = _filtered(gray[None], kernels / kernels.sum(-1, keepdim=True))[0]
+        if recipe.dynamic_range[1] <= 0:
+            return gray
+        span = _uniform(rng, recipe.dynamic_range, (count, 1, 1), gray.device)
+        scene = (gray * span).exp()
+        if recipe.bright_points:
+            points = torch.from_numpy(rng.random(scene.shape) < recipe.bright_points)
+            gain = _uniform(rng, (1.0, 6.0), (count, 1, 1), gray.device).exp()
+            scene = torch.where(points.to(gray.device), scene * gain, scene)
+        return scene
 
     def _imaged(
         self, scene: Tensor, looks: Tensor, generator: torch.Generator, rng: np.random.Generator
@@ -134,6 +144,12 @@ class PatchStream:
             field = _filtered(noise * amplitude[active], kernels[active])
             noisy[active] += field.square().sum(0)[:, None]
         return clean, noisy / looks.view(-1, 1, 1, 1)
+
+
+def _uniform(
+    rng: np.random.Generator, bounds: Sequence[float], shape: tuple[int, ...], device: torch.device
+) -> Tensor:
+    return torch.as_tensor(rng.uniform(*bounds, shape), dtype=torch.float32, device=device)
 
 
 def _kernels(sigmas: Tensor) -> Tensor:

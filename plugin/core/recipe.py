@@ -42,6 +42,9 @@ class Recipe:
         ½·mean(e^d - d - 1) + ½·mean(d²), which sees dark pixels as well as bright ones.
     dynamic_range : tuple of float
         (lo, hi): images become exp((g - ½)·r) with r from U[lo, hi]; (0, 0) keeps g.
+    blur : tuple of float
+        Range of the Gaussian σ (pixels) that smooths images first: SAR scenes hold less
+        contrast from pixel to pixel than sharp photographs.
     psf : tuple of float
         Range of the Gaussian σ (pixels) that correlates the speckle; (0, 0) is white.
     bright_points : float
@@ -73,6 +76,7 @@ class Recipe:
     schedule: str = "halve"
     loss: str = "mse"
     dynamic_range: tuple[float, float] = (0.0, 0.0)
+    blur: tuple[float, float] = (0.0, 0.0)
     psf: tuple[float, float] = (0.0, 0.0)
     bright_points: float = 0.0
     flips: bool = False
