@@ -116,7 +116,7 @@ class DespeckleParameters(SpecklessAlgorithm):
         self.add(
             QgsProcessingParameterBand(
                 self.BANDS,
-                translate("Speckless", "Bands (all if none is chosen)"),
+                translate("Speckless", "Bands (all if empty)"),
                 None,
                 self.INPUT,
                 optional=True,
@@ -149,15 +149,15 @@ class DespeckleParameters(SpecklessAlgorithm):
         self.add(
             QgsProcessingParameterFile(
                 self.MODEL_FILE,
-                translate("Speckless", "Model file (instead of a model from the list)"),
+                translate("Speckless", "Own model file"),
                 QgsProcessingParameterFile.Behavior.File,
                 optional=True,
                 fileFilter=translate("Speckless", "Speckless models (*.safetensors)"),
             ),
             translate(
                 "Speckless",
-                "Weights written by Speckless. Files in the folder speckless/models of the user "
-                "profile appear in the list of models by themselves.",
+                "Weights written by Speckless, used instead of the model above. Files in the "
+                "folder speckless/models of the user profile appear in the list by themselves.",
             ),
         )
 
@@ -181,7 +181,7 @@ class DespeckleParameters(SpecklessAlgorithm):
         self.add(
             QgsProcessingParameterNumber(
                 self.LOOKS,
-                translate("Speckless", "Equivalent number of looks (estimated if empty)"),
+                translate("Speckless", "Looks (estimated if empty)"),
                 QgsProcessingParameterNumber.Type.Double,
                 None,
                 optional=True,
@@ -190,14 +190,15 @@ class DespeckleParameters(SpecklessAlgorithm):
             ),
             translate(
                 "Speckless",
-                "1 for single-look data, about 4.4 for Sentinel-1 IW GRD high resolution. The "
-                "estimate comes from the most even parts of the whole scene.",
+                "Equivalent number of looks: 1 for single-look data, about 4.4 for Sentinel-1 IW "
+                "GRD high resolution. The estimate comes from the most even parts of the whole "
+                "scene.",
             ),
         )
         self.add(
             QgsProcessingParameterNumber(
                 self.KNOB,
-                translate("Speckless", "Knob: looks to filter for (the number of looks if empty)"),
+                translate("Speckless", "Knob, in looks"),
                 QgsProcessingParameterNumber.Type.Double,
                 None,
                 optional=True,
@@ -206,14 +207,14 @@ class DespeckleParameters(SpecklessAlgorithm):
             ),
             translate(
                 "Speckless",
-                "A value below the number of looks gives a smoother result, one above it keeps "
-                "more texture, and more speckle.",
+                "Looks to filter for; by default the number of looks. A lower value gives a "
+                "smoother result, a higher one keeps more texture, and more speckle.",
             ),
         )
         self.add(
             QgsProcessingParameterExtent(
                 self.EXTENT,
-                translate("Speckless", "Extent (the whole image if empty)"),
+                translate("Speckless", "Extent (all if empty)"),
                 optional=True,
             ),
             translate(

@@ -106,6 +106,26 @@ def test_chosen_bands_only(
     np.testing.assert_allclose(read(output, 2), mean_3x3(intensity), rtol=1e-5)
 
 
+def test_maps_of_an_affine_model_make_up_its_estimate(
+    run: Run, scene: str, intensity: np.ndarray, tmp_path: Path
+) -> None:
+    from speckless.plugin.core.models.registry import create
+    from speckless.plugin.core.models.weights import save_model
+
+    arguments = {"layers": 2, "channels": 4, "blocks": 1}
+    model = create("dopamine", arguments)
+    card = model.describe(id="tiny", title="", architecture="dopamine", arguments=arguments)
+    weights = str(tmp_path / "tiny.safetensors")
+    save_model(weights, model, card)
+    paths = {name: str(tmp_path / f"{name}.tif") for name in ("OUTPUT", "SLOPE", "BIAS")}
+    results = run(INPUT=scene, MODEL_FILE=weights, KNOB=2, PRECISION="fp32", **paths)
+    assert {name: results[name] for name in paths} == paths
+    estimate = read(paths["SLOPE"]) * intensity + read(paths["BIAS"])
+    positive = estimate > 1e-3
+    assert positive.mean() > 0.5
+    np.testing.assert_allclose(read(paths["OUTPUT"])[positive], estimate[positive], rtol=1e-4)
+
+
 def test_creation_options_are_passed_on(run: Run, scene: str, tmp_path: Path) -> None:
     output = str(tmp_path / "out.tif")
     run(INPUT=scene, OUTPUT=output, CREATION_OPTIONS="COMPRESS=LZW|TILED=NO")

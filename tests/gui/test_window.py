@@ -1,0 +1,108 @@
+"""The plugin in a real QGIS window, on a real screen (Xvfb), in a profile of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from osgeo import gdal
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTPUT = ROOT / "tests" / "output"
+SAMPLE = ROOT / "resources" / "samples" / "sentinel1_sample.tif"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """Screenshots stay here to be looked at; git ignores it."""
+    OUTPUT.mkdir(exist_ok=True)
+    (OUTPUT / ".gitignore").write_text("*\n")
+    for name in ("seen.json", "despeckled.tif", "dialog.png", "window.png"):
+        (OUTPUT / name).unlink(missing_ok=True)
+    return OUTPUT
+
+
+@pytest.fixture(scope="module")
+def seen(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the scenario saw in the window."""
+    home = tmp_path_factory.mktemp("gui")
+    profile = home / "profiles" / "gui"
+    (profile / "python" / "plugins").mkdir(parents=True)
+    (profile / "python" / "plugins" / "speckless").symlink_to(ROOT)
+    (profile / "QGIS").mkdir()
+    (profile / "QGIS" / "QGIS3.ini").write_text(
+        "[PythonPlugins]\nspeckless=true\n\n"
+        "[qgis]\ncheckVersion=false\nshowTips=false\nfirstRunVersionFlag=99999\n"
+    )
+    environment = {
+        **os.environ,
+        "SPECKLESS_TEST_OUTPUT": str(folder),
+        "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
+        "SPECKLESS_TEST_MODEL": str(_mean_model(home / "mean.safetensors")),
+    }
+    for name in ("QT_QPA_PLATFORM", "QGIS_CUSTOM_CONFIG_PATH"):
+        environment.pop(name, None)
+    screen = [] if "DISPLAY" in os.environ else ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
+    qgis = shutil.which("qgis.bin") or shutil.which("qgis")
+    assert qgis, "QGIS is not installed"
+    done = subprocess.run(
+        [
+            *screen, qgis, "--nologo", "--noversioncheck",
+            "--profiles-path", str(home), "--profile", "gui",
+            "--code", str(Path(__file__).with_name("despeckle_scenario.py")),
+        ],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (folder / "seen.json").is_file(), done.stderr[-2000:]
+    found = json.loads((folder / "seen.json").read_text())
+    assert "error" not in found, found["error"]
+    return found
+
+
+def _mean_model(path: Path) -> Path:
+    from speckless.plugin.core.models.registry import create
+    from speckless.plugin.core.models.weights import save_model
+
+    arguments = {"radius": 2}
+    model = create("boxcar", arguments)
+    card = model.describe(
+        id="mean-5", title="Mean of 5×5", architecture="boxcar", arguments=arguments
+    )
+    save_model(path, model, card)
+    return path
+
+
+def test_plugin_is_loaded(seen: dict[str, Any]) -> None:
+    assert {"speckless:despeckle", "speckless:despeckle_and_ratio"} <= set(seen["algorithms"])
+
+
+def test_dialog_makes_a_layer(seen: dict[str, Any], folder: Path) -> None:
+    assert seen["finished"]
+    assert seen["valid"]
+    assert seen["result"] == str(folder / "despeckled.tif")
+
+
+def test_result_is_shown_like_the_input(seen: dict[str, Any]) -> None:
+    assert seen["contrast after"] == seen["contrast before"]
+
+
+def test_result_is_smoother(seen: dict[str, Any], folder: Path) -> None:
+    before = gdal.Open(str(SAMPLE)).ReadAsArray()
+    after = gdal.Open(str(folder / "despeckled.tif")).ReadAsArray()
+    assert after.shape == before.shape
+    valid = before != -99
+    assert np.std(after[valid]) < 0.95 * np.std(before[valid])
+
+
+@pytest.mark.parametrize("name", ["window.png", "dialog.png"])
+def test_window_was_drawn(seen: dict[str, Any], folder: Path, name: str) -> None:
+    picture = gdal.Open(str(folder / name)).ReadAsArray()
+    assert picture.shape[1] > 300
+    assert picture.shape[2] > 500
+    assert len(np.unique(picture[0])) > 50
