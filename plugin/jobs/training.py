@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 _PROBE_STEPS = 20
 
+# Of PSNR in dB, or of the log loss, which is of the order of 0.1.
+_BF16_TOLERANCE = 0.02
+
 
 @dataclass
 class TrainJob:
@@ -186,10 +189,7 @@ class TrainJob:
         from ..core.models.weights import save_model
 
         recipe = self.recipe
-        quality: dict[str, Any] = {}
-        if held_out:
-            figures = trainer.validate(held_out, self.validation_looks)
-            quality["validation"] = {k: round(v, 4) for k, v in figures.items()}
+        quality = _measure(trainer, held_out, self.validation_looks) if held_out else {}
         trainer.model.load_state_dict(trainer.result())
         card = trainer.model.describe(
             id=recipe.id,
@@ -216,6 +216,26 @@ class TrainJob:
         )
         Path(self.output).parent.mkdir(parents=True, exist_ok=True)
         return save_model(self.output, trainer.model, card)
+
+
+def _measure(trainer: Trainer, held_out: list[Any], looks: Sequence[float]) -> dict[str, Any]:
+    """Held-out figures in single precision, and whether bfloat16 keeps them."""
+    import torch
+
+    trained_in = trainer.dtype
+    figures = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        trainer.dtype = dtype
+        figures[dtype] = trainer.validate(held_out, looks)
+    trainer.dtype = trained_in
+    single, half = figures[torch.float32], figures[torch.bfloat16]
+    worst = max(abs(single[name] - half[name]) for name in single)
+    return {
+        "validation": {name: round(value, 4) for name, value in single.items()},
+        "validation_images": len(held_out),
+        "bf16_change": round(worst, 4),
+        "bf16_ok": worst <= _BF16_TOLERANCE,
+    }
 
 
 def _dtype(precision: str) -> Any:

@@ -31,8 +31,8 @@ from torch.nn.functional import conv2d, pad
 from .base import Conv2d, Despeckler, Estimate
 from .card import ModelCard
 
-# Rows a strip of inference holds: its feature maps then stay in the processor's cache.
-_STRIP_PIXELS = 8192
+# Size of a strip of inference: its feature maps then stay in the processor's cache.
+_STRIP_PIXELS = 16384
 
 _TINY = 1e-6
 
