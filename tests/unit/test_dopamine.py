@@ -113,3 +113,34 @@ def test_unknown_variants_are_refused():
         Dopamine(inputs="cube")
     with pytest.raises(ValueError, match="head"):
         Dopamine(head="tail")
+
+
+@pytest.mark.parametrize("head", ["linear", "sigmoid", "moments"])
+def test_maps_of_the_features_are_those_of_the_whole(head):
+    network = _network(layers=4, head=head)
+    image = _image(17, 19)
+    whole = network(image, LOOKS)
+    a, b = network.maps_from(network.features(image))
+    torch.testing.assert_close(a, whole.a, rtol=0, atol=0)
+    torch.testing.assert_close(b, whole.b, rtol=0, atol=0)
+
+
+def test_features_of_a_frozen_trunk_keep_no_graph():
+    network = _network(layers=3)
+    for parameter in (*network.lu.parameters(), *network.rd.parameters()):
+        parameter.requires_grad_(False)
+    features = network.features(_image(9, 9))
+    assert not features.requires_grad
+    network.maps_from(features)[0].sum().backward()
+    assert all(p.grad is not None for p in network.head_parameters())
+
+
+def test_scaled_features_are_the_weights_doing():
+    network = _network(layers=4, channels=5)
+    image = _image(13, 11)
+    factors = torch.tensor([0.5, 1.0, 1.7, 2.0, 0.1])
+    with torch.no_grad():
+        before = network.features(image)
+        network.scale_features(factors)
+        after = network.features(image)
+    torch.testing.assert_close(after, before * factors[:, None, None], rtol=1e-5, atol=1e-6)

@@ -208,6 +208,25 @@ class Dopamine(Despeckler):
                     nn.init.zeros_(module.bias)
         nn.init.kaiming_normal_(self.last.weight, nonlinearity="linear")
 
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Weights of `maps_from`: the 1×1 blocks and the last convolution."""
+        return [*self.blocks.parameters(), *self.last.parameters()]
+
+    def scale_features(self, factors: Tensor) -> None:
+        """Multiply the channels of `features` by positive factors (channels,), in the weights.
+
+        A positive factor passes through a ReLU: each horizontal stack's kernels take it on,
+        and those that read it take it off again. The vertical stacks stay as they are.
+        """
+        rows = factors.detach()[:, None, None, None]
+        with torch.no_grad():
+            for layer in (*self.lu, *self.rd):
+                layer.horizontal.weight.mul_(rows)
+                layer.merge.weight.mul_(rows)
+                layer.merge.bias.mul_(factors)
+                if not layer.first:
+                    layer.horizontal.weight.div_(rows[:, 0])
+
     def features_in(self, intensity: Tensor) -> Tensor:
         """What the masked layers see: Z, √Z or ln Z, zero mean where that is simple."""
         if self.inputs == "identity":
@@ -220,15 +239,16 @@ class Dopamine(Despeckler):
         self, intensity: Tensor, looks: Tensor, dtype: torch.dtype | None = None
     ) -> Estimate:
         """Estimate from intensity (B, 1, H, W); convolutions run in ``dtype``."""
-        dtype = dtype or intensity.dtype
-        image = self.features_in(intensity).to(dtype)
-        grad = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
-        if grad:
-            total = self._sum_whole(image)
-        else:
-            total = torch.cat([self._sum_strips(one[None]) for one in image])
-        a, b = self._maps(total)
+        a, b = self.maps_from(self.features(intensity, dtype))
         return Estimate(a * intensity + b, a, b)
+
+    def features(self, intensity: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Scale add of all S_l, (B, channels, H, W) in ``dtype``: all but the 1×1 head."""
+        image = self.features_in(intensity).to(dtype or intensity.dtype)
+        trained = any(p.requires_grad for stack in (self.lu, self.rd) for p in stack.parameters())
+        if torch.is_grad_enabled() and (trained or image.requires_grad):
+            return self._sum_whole(image)
+        return torch.cat([self._sum_strips(one[None]) for one in image])
 
     def _sum_whole(self, image: Tensor) -> Tensor:
         """Scale add of all S_l, for training."""
@@ -271,7 +291,8 @@ class Dopamine(Despeckler):
                     target.copy_(part)
         return total
 
-    def _maps(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def maps_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps a and b (B, 1, H, W) of `features`, pixel by pixel."""
         for block in self.blocks:
             features = block(features)
         maps = self.last(features).float()
