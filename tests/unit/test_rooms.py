@@ -48,6 +48,7 @@ FORBIDDEN: dict[str, set[str]] = {
 WITH_TORCH = (
     "plugin/core/models/*.py",
     *(f"plugin/core/{name}.py" for name in ("despeckling", "finetuning", "patches", "training")),
+    "plugin/core/tuning_images.py",
     *(f"plugin/engine/{name}.py" for name in ("computing", "devices", "server", "worker")),
 )
 WITHOUT_TORCH = {f"plugin/core/models/{name}.py" for name in ("__init__", "card", "registry")}
