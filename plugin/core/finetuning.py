@@ -178,7 +178,7 @@ class FineTuner:
     def state(self) -> dict[str, Any]:
         """All that `restore` needs; plain values and tensors."""
         return {
-            "recipe": self.recipe.to_mapping(),
+            "recipe": self._settings(),
             "done": self.done,
             "tuned": self._copies(),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
@@ -196,7 +196,7 @@ class FineTuner:
         InvalidInput
             When the state is of another recipe.
         """
-        if state["recipe"] != self.recipe.to_mapping():
+        if state["recipe"] != self._settings():
             raise InvalidInput(
                 "The checkpoint belongs to a fine-tuning with other settings. Remove it, or "
                 "choose the settings it was made with."
@@ -315,6 +315,10 @@ class FineTuner:
             f"The fine-tuning diverged in epoch {self.epoch + 1}: the loss is not a number. "
             "Lower the learning rate."
         )
+
+    def _settings(self) -> dict[str, Any]:
+        # The tile changes the memory taken, not the outcome: one may resume with a smaller one.
+        return {**self.recipe.to_mapping(), "tile": 0}
 
     def _copies(self) -> list[Tensor]:
         return [parameter.detach().clone() for parameter in self.tuned]

@@ -171,7 +171,7 @@ def hold_out(
     return held & usable, side
 
 
-def sample_windows(
+def training_windows(
     extent: Window,
     pixels: int,
     side: int,

@@ -127,9 +127,11 @@ def test_state_survives_a_file(tmp_path):
         tuner.step()
     torch.save(tuner.state(), tmp_path / "state")
     loaded = torch.load(tmp_path / "state", weights_only=True)
-    other = FineTuner(network(), [scene()], RECIPE)
-    other.restore(loaded)
-    assert other.step() == tuner.step()
+    loss = tuner.step()
+    for tile in (0, 20):  # memory ran out: go on in parts
+        other = FineTuner(network(), [scene()], replace(RECIPE, tile=tile))
+        other.restore(loaded)
+        assert other.step() == pytest.approx(loss, rel=1e-6)
     with pytest.raises(InvalidInput, match="other settings"):
         FineTuner(network(), [scene()], replace(RECIPE, seed=1)).restore(loaded)
 

@@ -9,7 +9,7 @@ import pytest
 
 from speckless.plugin.core.errors import InvalidInput
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.core.tuning import TuningRecipe, hold_out, sample_windows
+from speckless.plugin.core.tuning import TuningRecipe, hold_out, training_windows
 
 RECIPE = TuningRecipe(looks=1.0)
 
@@ -72,13 +72,13 @@ def test_fewer_pixels_are_too_few(shape):
 
 def test_small_extents_are_taken_whole():
     extent = Window(5, 6, 100, 50)
-    assert sample_windows(extent, 5000, 16) == [extent]
+    assert training_windows(extent, 5000, 16) == [extent]
 
 
 @pytest.mark.parametrize("size", [(25000, 16000), (16000, 300), (90, 4000), (600, 600)])
 def test_windows_spread_over_the_scene(size):
     extent = Window(7, 11, *size)
-    windows = sample_windows(extent, 16 * 64 * 64, 64, seed=1)
+    windows = training_windows(extent, 16 * 64 * 64, 64, seed=1)
     assert len(windows) == pytest.approx(16, abs=3)
     assert all(extent.contains(window) for window in windows)
     for n, one in enumerate(windows):
@@ -88,16 +88,16 @@ def test_windows_spread_over_the_scene(size):
     middle = size[0] / 2 + 7 if across else size[1] / 2 + 11
     first = sum((w.x if across else w.y) < middle for w in windows)
     assert 0.3 < first / len(windows) < 0.7
-    assert sample_windows(extent, 16 * 64 * 64, 64, seed=1) == windows
-    assert sample_windows(extent, 16 * 64 * 64, 64, seed=2) != windows
+    assert training_windows(extent, 16 * 64 * 64, 64, seed=1) == windows
+    assert training_windows(extent, 16 * 64 * 64, 64, seed=2) != windows
 
 
 def test_only_windows_that_fit_are_taken():
     extent = Window(0, 0, 1000, 1000)
-    west = sample_windows(extent, 100_000, 100, fit=lambda window: window.right <= 400)
+    west = training_windows(extent, 100_000, 100, fit=lambda window: window.right <= 400)
     assert west
     assert all(window.right <= 400 for window in west)
     with pytest.raises(InvalidInput, match="fit to fine-tune"):
-        sample_windows(extent, 100_000, 100, fit=lambda window: False)
+        training_windows(extent, 100_000, 100, fit=lambda window: False)
     with pytest.raises(InvalidInput, match="at least 1"):
-        sample_windows(extent, 0, 100)
+        training_windows(extent, 0, 100)
