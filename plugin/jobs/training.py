@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 _PROBE_STEPS = 20
 
-# Of PSNR in dB, or of the log loss, which is of the order of 0.1.
-_BF16_TOLERANCE = 0.02
+# What bfloat16 may cost: of PSNR in dB, of the loss as a fraction.
+_PSNR_TOLERANCE, _LOSS_TOLERANCE = 0.02, 0.01
 
 
 @dataclass
@@ -229,12 +229,17 @@ def _measure(trainer: Trainer, held_out: list[Any], looks: Sequence[float]) -> d
         figures[dtype] = trainer.validate(held_out, looks)
     trainer.dtype = trained_in
     single, half = figures[torch.float32], figures[torch.bfloat16]
-    worst = max(abs(single[name] - half[name]) for name in single)
+    change = {name: half[name] - value for name, value in single.items()}
+    kept = [
+        abs(change[name])
+        <= (_PSNR_TOLERANCE if name.startswith("PSNR") else _LOSS_TOLERANCE * value)
+        for name, value in single.items()
+    ]
     return {
         "validation": {name: round(value, 4) for name, value in single.items()},
         "validation_images": len(held_out),
-        "bf16_change": round(worst, 4),
-        "bf16_ok": worst <= _BF16_TOLERANCE,
+        "bf16_change": {name: round(value, 5) for name, value in change.items()},
+        "bf16_ok": all(kept),
     }
 
 
