@@ -11,11 +11,11 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.errors import InvalidInput
 from ..plugin.core.models.card import ModelCard
+from ..plugin.jobs.despeckling import TILE_SIZES
 
 translate = QCoreApplication.translate
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-TILE_SIZES = (16, 8192)
 
 
 def check_positive(name: str, value: float | None) -> None:

@@ -149,7 +149,8 @@ class PatchStream:
 def _uniform(
     rng: np.random.Generator, bounds: Sequence[float], shape: tuple[int, ...], device: torch.device
 ) -> Tensor:
-    return torch.as_tensor(rng.uniform(*bounds, shape), dtype=torch.float32, device=device)
+    low, high = bounds
+    return torch.as_tensor(rng.uniform(low, high, shape), dtype=torch.float32, device=device)
 
 
 def _kernels(sigmas: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from .recipe import Recipe
 from .speckle import simulate_speckle
 
 _WARM_UP = 0.02
+_CALIBRATION_BATCHES = 32
 _FLOOR = 1e-6
 
 
@@ -139,6 +141,26 @@ class Trainer:
     def result(self) -> dict[str, Tensor]:
         """Weights to ship."""
         return self.average if self.recipe.ema else self.model.state_dict()
+
+    def calibrate(self) -> float:
+        """Make the model right on flat scenes, and return the factor that took.
+
+        The result weights are loaded, and their estimates of flat scenes under the recipe's
+        speckle get the scenes' mean: a loss on logarithms leaves it a percent or two off.
+        """
+        self.model.load_state_dict(self.result())
+        self.model.eval()
+        flat = [np.full((256, 256), 0.5, np.float32)]
+        stream = PatchStream(flat, replace(self.recipe, bright_points=0.0), self.device)
+        total = count = 0.0
+        with torch.no_grad():
+            for number in range(min(_CALIBRATION_BATCHES, stream.steps_per_epoch)):
+                batch = stream.batch(number)
+                ratio = self.model(batch.noisy, batch.looks, self.dtype).x / batch.clean
+                total += float(ratio.sum())
+                count += ratio.numel()
+        factor = count / total
+        return factor if self.model.scale_output(factor) else 1.0
 
     def validate(
         self, images: Sequence[npt.NDArray[Any]], looks: Sequence[float]

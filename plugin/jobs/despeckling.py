@@ -26,6 +26,9 @@ from ..version import VERSION
 Progress = Callable[[float, str], None]
 IsCancelled = Callable[[], bool]
 
+# Least and largest side of a tile without halo.
+TILE_SIZES = (16, 8192)
+
 _TILE = 512
 _IN_FLIGHT = 3
 
@@ -149,8 +152,11 @@ class DespeckleJob:
                     f"The {name} must be a positive number, got {value}. "
                     "Leave it empty to have it estimated."
                 )
-        if self.tile_size and not 16 <= self.tile_size <= 8192:
-            raise InvalidInput(f"The tile size must be 16 to 8192 pixels, got {self.tile_size}.")
+        low, high = TILE_SIZES
+        if self.tile_size and not low <= self.tile_size <= high:
+            raise InvalidInput(
+                f"The tile size must be {low} to {high} pixels, got {self.tile_size}."
+            )
 
     def _model_path(self) -> Path:
         if self.model_file:

@@ -155,6 +155,21 @@ def test_log_loss_is_least_at_the_truth():
         assert log_loss(clean * factor, clean) > at_truth
 
 
+def test_calibrated_model_keeps_the_mean_of_flat_scenes():
+    trainer = fresh(SAR)
+    with torch.no_grad():
+        trainer.model.last.bias.fill_(0.3)
+        trainer.average["last.bias"].fill_(0.3)
+    factor = trainer.calibrate()
+    assert factor == pytest.approx(np.exp(0.3), rel=0.2)
+    assert trainer.calibrate() == pytest.approx(factor, rel=1e-4)  # from the result, not on top
+    flat = [np.full((256, 256), 0.5, np.float32)]
+    batch = PatchStream(flat, replace(SAR, bright_points=0.0), torch.device("cpu")).batch(40)
+    with torch.no_grad():
+        ratio = trainer.model(batch.noisy, batch.looks).x / batch.clean
+    assert float(ratio.mean()) == pytest.approx(1, abs=0.1)
+
+
 def test_killed_job_goes_on_and_writes_the_model(folder, tmp_path):
     output, checkpoint = tmp_path / "tiny.safetensors", tmp_path / "tiny.checkpoint"
     job = TrainJob(RECIPE, str(folder), str(output), str(checkpoint), steps=6, precision="fp32")

@@ -37,6 +37,10 @@ class Despeckler(nn.Module):
     ) -> Estimate:
         raise TypeError(f"{type(self).__name__} does not define forward().")
 
+    def scale_output(self, factor: float) -> bool:
+        """Make every estimate ``factor`` times as large; False where weights cannot do it."""
+        return False
+
     def describe(self, **values: Any) -> ModelCard:
         """Card of these weights; subclasses add what follows from the architecture."""
         return ModelCard(**values)

@@ -180,8 +180,8 @@ class Dopamine(Despeckler):
         layers: int = 21,
         channels: int = 64,
         blocks: int = 5,
-        inputs: str = "sqrt",
-        head: str = "sigmoid",
+        inputs: str = "identity",
+        head: str = "linear",
     ) -> None:
         super().__init__()
         if inputs not in ("identity", "sqrt", "log"):

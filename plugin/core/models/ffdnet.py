@@ -59,6 +59,12 @@ class LogFFDNet(Despeckler):
         radius = 2 * (len(self.inner) + 2) + 2
         return ModelCard(radius=radius, divisor=2, blind=False, **values)
 
+    def scale_output(self, factor: float) -> bool:
+        """Subtract the factor's logarithm from the speckle."""
+        with torch.no_grad():
+            self.last.bias.sub_(math.log(factor))
+        return True
+
     def forward(
         self, intensity: Tensor, looks: Tensor, dtype: torch.dtype | None = None
     ) -> Estimate:
