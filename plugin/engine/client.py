@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +17,18 @@ from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
 from .interpreter import cure, find_python
 from .protocol import Hello
 from .shared_memory import TileLayout
-from .tiles import Loaded, TileRequest, TileResult
+from .tiles import Loaded, TileRequest, TileResult, Tuned, TuningRequest
 
-__all__ = ["Engine", "Hello", "Loaded", "TileRequest", "TileResult", "shared_engine"]
+__all__ = [
+    "Engine",
+    "Hello",
+    "Loaded",
+    "TileRequest",
+    "TileResult",
+    "Tuned",
+    "TuningRequest",
+    "shared_engine",
+]
 
 _WEIGHTS = ".safetensors"
 
@@ -138,9 +148,7 @@ class Engine:
         is_path = isinstance(model, Path) or os.path.dirname(text) or text.endswith(_WEIGHTS)
         path = Path(model).absolute() if is_path else registry.find(text)
         ModelCard.read(path)  # a wrong file needs no engine to be refused
-        hello, generation = self._start(is_cancelled)
-        if hello.problem:
-            raise EngineError(cure(hello))
+        generation = self._ready(is_cancelled)
         message = {"op": "load", "path": str(path), "device": device, "precision": precision}
         ticket = self._conversation.request(message, generation, Ticket())
         reply = self._conversation.outcome(ticket, is_cancelled)
@@ -215,6 +223,56 @@ class Engine:
             raise InvalidInput(f"Ticket {ticket} is not of a tile.")
         return outcome
 
+    def finetune(
+        self,
+        request: TuningRequest,
+        progress: Callable[[float, list[dict[str, float]]], None],
+        is_cancelled: IsCancelled,
+    ) -> Tuned:
+        """Fine-tune a model into a new weights file; tiles wait meanwhile.
+
+        Parameters
+        ----------
+        request : TuningRequest
+        progress : callable
+            Called now and then, in this thread, with the fraction done and the epochs measured
+            so far.
+        is_cancelled : callable
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError
+            No file is written then; the next call with the same request goes on from the
+            checkpoint.
+        """
+        ModelCard.read(request.model)
+        generation = self._ready(is_cancelled)
+        with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+            scenes = Path(folder, "scenes.npz")
+            request.write_scenes(scenes)
+            message = {
+                "op": "finetune",
+                "path": str(request.model.absolute()),
+                "output": str(request.output.absolute()),
+                "checkpoint": str(request.checkpoint.absolute()),
+                "scenes": str(scenes),
+                "recipe": request.recipe.to_mapping(),
+                "card": request.card,
+                "device": request.device,
+                "precision": request.precision,
+            }
+            ticket = self._conversation.request(message, generation, Ticket())
+
+            def poll() -> bool:
+                part = self._conversation.progress(ticket)
+                progress(part, self._conversation.entries(ticket))
+                return is_cancelled()
+
+            reply = self._conversation.outcome(ticket, poll)
+        del reply["type"], reply["id"]
+        reply["card"] = ModelCard.from_json(reply["card"])
+        return Tuned(**reply)
+
     def progress(self, ticket: int) -> float:
         """Fraction of a tile that is done, as far as known; 1 once it is fetched."""
         return self._conversation.progress(ticket)
@@ -226,6 +284,13 @@ class Engine:
     def close(self) -> None:
         """End the worker. The next `start` or `load` makes a new one."""
         self._conversation.close()
+
+    def _ready(self, is_cancelled: IsCancelled | None) -> int:
+        """Start the worker; its generation if it can compute."""
+        hello, generation = self._start(is_cancelled)
+        if hello.problem:
+            raise EngineError(cure(hello))
+        return generation
 
     def _start(self, is_cancelled: IsCancelled | None) -> tuple[Hello, int]:
         return self._conversation.start(find_python(self.python), self.threads, is_cancelled)

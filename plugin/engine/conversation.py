@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.errors import Cancelled, EngineError, InvalidInput, SpecklessError
@@ -35,6 +35,7 @@ class Ticket:
     outcome: dict[str, Any] | TileResult | SpecklessError | None = None
     cancelled: bool = False
     fraction: float = 0.0
+    entries: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Conversation:
@@ -182,6 +183,12 @@ class Conversation:
             ticket = self._tickets.get(identifier)
             return 1.0 if ticket is None else ticket.fraction
 
+    def entries(self, identifier: int) -> list[dict[str, Any]]:
+        """What a request has reported besides its fraction, so far."""
+        with self._changed:
+            ticket = self._tickets.get(identifier)
+            return [] if ticket is None else list(ticket.entries)
+
     def cancel(self) -> None:
         """Stop everything under way; returns when it has stopped, within 1.5 s."""
         with self._changed:
@@ -271,6 +278,7 @@ class Conversation:
                 self._let_go(process)
             elif ticket is not None and kind == "progress":
                 ticket.fraction = float(message["fraction"])
+                ticket.entries += message.get("entries", [])
             elif ticket is not None:
                 self._settle(ticket, message)
                 if ticket.cancelled:  # nobody will fetch it

@@ -1,8 +1,8 @@
 """What client and worker say to each other: one JSON object a line. Pixels go another way.
 
-Client to worker: ``load``, ``tile``, ``cancel``, ``rest``, ``close``. Worker to client:
-``hello``, ``loaded``, ``tile``, ``progress``, ``error``, ``idle``. Requests carry an ``id`` that
-grows; the reply carries the same.
+Client to worker: ``load``, ``tile``, ``finetune``, ``cancel``, ``rest``, ``close``. Worker to
+client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``progress``, ``error``, ``idle``.
+Requests carry an ``id`` that grows; the reply carries the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core import errors
 
-VERSION = 1
+VERSION = 2
 
 OUTPUTS = ("x", "a", "b")
 

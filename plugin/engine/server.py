@@ -164,7 +164,8 @@ class Server:
             self._check_cancelled(identifier)
             if not self._devices:
                 raise EngineError("This Python cannot compute: torch, numpy or safetensors lack.")
-            reply = self._load(request) if request["op"] == "load" else self._tile(request)
+            answers = {"load": self._load, "tile": self._tile, "finetune": self._finetune}
+            reply = answers[request["op"]](request)
         except Exception as error:  # one request's failure must not end the process
             if not isinstance(error, SpecklessError):
                 traceback.print_exc()
@@ -220,6 +221,25 @@ class Server:
             "warnings": warnings,
             "seconds": time.perf_counter() - started,
         }
+
+    def _finetune(self, request: dict[str, Any]) -> dict[str, Any]:
+        from .tuning import TuningTask
+
+        identifier = request["id"]
+        told = 0
+
+        def watch(fraction: float, history: list[dict[str, float]]) -> None:
+            nonlocal told
+            plain(fraction)
+            if len(history) > told:
+                news = {"fraction": fraction, "entries": history[told:]}
+                self._send({"type": "progress", "id": identifier, **news})
+                told = len(history)
+
+        plain = self._watch(identifier)
+        reply = TuningTask(request, self._devices, watch).run()
+        self._computer.release_memory()
+        return {"type": "finetuned", "id": identifier, **reply}
 
     def _watch(self, identifier: int) -> Any:
         """Return what is called between operations: cancels, and shows that work goes on."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
 from ..core.tiling import Window
+from ..core.tuning import Scene, TuningRecipe
 from .protocol import OUTPUTS
 
 
@@ -107,3 +110,71 @@ class TileResult:
     arrays: dict[str, np.ndarray]
     warnings: list[str]
     seconds: float
+
+
+@dataclass(frozen=True)
+class TuningRequest:
+    """A model to fine-tune.
+
+    Attributes
+    ----------
+    model : Path
+        Weights file to start from.
+    output : Path
+        Weights file to write.
+    checkpoint : Path
+        File to resume from; removed when the tuning is done.
+    scenes : sequence of Scene
+        What to learn from; a few hundred thousand pixels in all.
+    recipe : TuningRecipe
+    card : dict
+        Entries of the new model's card.
+    device, precision : str
+        As for `Engine.load`.
+    """
+
+    model: Path
+    output: Path
+    checkpoint: Path
+    scenes: Sequence[Scene]
+    recipe: TuningRecipe
+    card: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    precision: str = "auto"
+
+    def write_scenes(self, path: Path) -> None:
+        """Write the scenes as `tuning.read_scenes` reads them."""
+        arrays: dict[str, np.ndarray] = {
+            "scales": np.array([scene.scale for scene in self.scenes], np.float64)
+        }
+        for number, scene in enumerate(self.scenes):
+            arrays[f"intensity{number}"] = np.asarray(scene.intensity, np.float32)
+            arrays[f"valid{number}"] = scene.valid
+            if scene.area is not None:
+                arrays[f"area{number}"] = scene.area
+        np.savez(path, **arrays)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A model that was fine-tuned.
+
+    Attributes
+    ----------
+    card : ModelCard
+        Of the file written.
+    history : list of dict
+        See `core.finetuning.FineTuner`.
+    best_epoch : int
+        Whose weights were taken; 0: those before.
+    device, precision, reason : str
+    warnings : list of str
+    """
+
+    card: ModelCard
+    history: list[dict[str, float]]
+    best_epoch: int
+    device: str
+    precision: str
+    reason: str
+    warnings: list[str]

@@ -49,7 +49,10 @@ WITH_TORCH = (
     "plugin/core/models/*.py",
     *(f"plugin/core/{name}.py" for name in ("despeckling", "finetuning", "patches", "training")),
     "plugin/core/tuning_images.py",
-    *(f"plugin/engine/{name}.py" for name in ("computing", "devices", "server", "worker")),
+    *(
+        f"plugin/engine/{name}.py"
+        for name in ("computing", "devices", "server", "tuning", "worker")
+    ),
 )
 WITHOUT_TORCH = {f"plugin/core/models/{name}.py" for name in ("__init__", "card", "registry")}
 

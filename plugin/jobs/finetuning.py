@@ -1,0 +1,373 @@
+"""Fine-tuning on a raster as a job: windows from GDAL to the engine, which writes the model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.errors import Cancelled, InvalidInput, RasterError
+from ..core.models.card import ModelCard
+from ..core.models.registry import find
+from ..core.speckle import speckle_correlation
+from ..core.tiling import Window
+from ..core.tuning import Scene, TuningRecipe, training_windows
+from ..engine.client import Tuned, TuningRequest, shared_engine
+from ..raster.sampling import SceneStatistics, scene_statistics
+from ..raster.source import RasterSource
+
+BoolArray = npt.NDArray[np.bool_]
+Progress = Callable[[float, str], None]
+IsCancelled = Callable[[], bool]
+
+# As many as the paper's 512 x 512 image.
+_PIXELS = 512 * 512
+_WINDOW = 256
+_LEAST_USABLE = 64
+
+# Correlation between neighbours that still counts as none, and the coarsest stride to try.
+_WHITE = 0.1
+_MAX_STRIDE = 4
+
+
+@dataclass(frozen=True)
+class FineTuneJob:
+    """Fine-tune an affine model on a raster.
+
+    Attributes
+    ----------
+    input, output : str
+        Raster; weights file to write, whose folder must exist.
+    bands : sequence of int, optional
+        Numbered from 1; all by default.
+    model, model_file : str
+        Id of an installed model, or the path of a weights file, which wins.
+    domain : str
+        As for `DespeckleJob`.
+    looks : float, optional
+        Equivalent number of looks; estimated from the whole scene by default.
+    knob : float, optional
+        L of the loss, ``looks`` by default: lower tunes towards smoother.
+    extent : Window, optional
+        Part of the raster to learn from, in pixels.
+    area : callable, optional
+        Gives the mask of the pixels to learn from in a window (polygons, say).
+    epochs, learning_rate, augment, depth, patience, seed
+        See `core.tuning.TuningRecipe`.
+    stride : int
+        See there; 0 takes the least at which the speckle looks white.
+    pixels : int
+        Most pixels to learn from, all bands together; a larger scene is sampled by windows.
+    device, precision : str
+        See `engine.client.Engine.load`.
+    title : str
+        Of the model in lists.
+    checkpoint : str, optional
+        File to resume from; by default one in the folder for temporary files, found again by
+        a job of the same input and settings.
+    """
+
+    input: str
+    output: str
+    bands: Sequence[int] | None = None
+    model: str = "dopamine-sar"
+    model_file: str | None = None
+    domain: str = "auto"
+    looks: float | None = None
+    knob: float | None = None
+    extent: Window | None = None
+    area: Callable[[Window], BoolArray] | None = None
+    epochs: int = 10
+    learning_rate: float = 0.0
+    augment: bool = True
+    depth: str = "full"
+    patience: int = 3
+    seed: int = 0
+    stride: int = 0
+    pixels: int = _PIXELS
+    device: str = "auto"
+    precision: str = "auto"
+    title: str = ""
+    checkpoint: str | None = None
+    python: str | None = None
+    model_folders: Sequence[str] = ()
+
+    def run(self, progress: Progress, is_cancelled: IsCancelled) -> FineTuneResult:
+        """Tune; on any error or cancel no model is written and an old one is untouched.
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError, RasterError
+        """
+        started = time.perf_counter()
+        self._recipe(1.0, 1)  # refuses bad settings before anything is read
+        for name, value in (("number of looks", self.looks), ("knob", self.knob)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InvalidInput(f"The {name} must be a positive number, got {value}.")
+        path = self._model_path()
+        card = ModelCard.read(path)
+        if not card.affine:
+            raise InvalidInput(
+                f"The model {card.id} cannot be fine-tuned: it has no maps a and b. "
+                "Choose a DoPAMINE model."
+            )
+        self._check_output(path)
+        with RasterSource(self.input, self.bands, self.domain) as source:
+            progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
+            statistics = {}
+            for band in source.bands:
+                _stop_if(is_cancelled)
+                statistics[band] = scene_statistics(source, band)
+                if statistics[band].mean <= 0:
+                    raise RasterError(f"Band {band} of {source.path} holds nothing above zero.")
+            looks = self._looks(statistics, progress)
+            scenes = self._scenes(source, card, statistics, is_cancelled)
+        warnings: list[str] = []
+        correlation, stride = self._whiten(scenes, warnings)
+        recipe = self._recipe(self.knob or looks, stride)
+        for warning in warnings:
+            progress(0.0, warning)
+        request = self._request(path, card, scenes, recipe, looks)
+        tuned = self._tune(request, progress, is_cancelled)
+        return FineTuneResult(
+            path=self.output,
+            tuned=tuned,
+            looks=looks,
+            knob=recipe.looks,
+            correlation=correlation,
+            stride=stride,
+            pixels=sum(int(scene.usable().sum()) for scene in scenes),
+            seconds=time.perf_counter() - started,
+            warnings=[*warnings, *tuned.warnings],
+        )
+
+    def _recipe(self, looks: float, stride: int) -> TuningRecipe:
+        return TuningRecipe(
+            looks=looks,
+            augment=self.augment,
+            depth=self.depth,
+            learning_rate=self.learning_rate,
+            epochs=self.epochs,
+            patience=self.patience,
+            stride=stride,
+            seed=self.seed,
+        )
+
+    def _model_path(self) -> Path:
+        if self.model_file:
+            return Path(self.model_file)
+        return find(self.model, [Path(folder) for folder in self.model_folders])
+
+    def _check_output(self, model: Path) -> None:
+        output = Path(self.output)
+        if output.suffix != ".safetensors":
+            raise InvalidInput(f"The tuned model must be a .safetensors file, not {output.name}.")
+        if not output.parent.is_dir():
+            raise InvalidInput(f"The folder {output.parent} does not exist; create it first.")
+        if output.exists() and output.samefile(model):
+            raise InvalidInput("The tuned model must not overwrite the one it starts from.")
+
+    def _looks(self, statistics: dict[int, SceneStatistics], progress: Progress) -> float:
+        if self.looks is not None:
+            return self.looks
+        estimates = [s.looks.looks for s in statistics.values() if s.looks is not None]
+        if not estimates:
+            raise InvalidInput(
+                "The number of looks cannot be estimated from so few valid pixels; give LOOKS."
+            )
+        looks = median(estimates)
+        progress(0.0, f"Number of looks, estimated from the scene: {looks:.2f}.")
+        return looks
+
+    def _scenes(
+        self,
+        source: RasterSource,
+        card: ModelCard,
+        statistics: dict[int, SceneStatistics],
+        is_cancelled: IsCancelled,
+    ) -> list[Scene]:
+        """Windows to learn from, each with the surroundings that the network sees."""
+        whole = Window(0, 0, source.width, source.height)
+        extent = whole if self.extent is None else whole.intersection(self.extent)
+        if extent is None:
+            raise InvalidInput("The extent lies outside the raster; choose one that overlaps it.")
+        scenes = []
+        for band in source.bands:
+            figures = statistics[band]
+            scale = card.scene_scale(figures.mean, figures.geometric_mean)
+
+            def read(window: Window) -> Scene | None:
+                _stop_if(is_cancelled)
+                return self._scene(source, band, window, card.halo, scale)  # noqa: B023
+
+            def fit(window: Window) -> bool:
+                return read(window) is not None
+
+            share = max(self.pixels // len(source.bands), 1)
+            windows = training_windows(extent, share, _WINDOW, self.seed, fit)
+            scenes += [scene for scene in map(read, windows) if scene is not None]
+        if not scenes:
+            raise InvalidInput(
+                f"Fewer than {_LEAST_USABLE} valid pixels to fine-tune on: the area is too small "
+                "or all nodata. Choose a larger one."
+            )
+        return scenes
+
+    def _scene(
+        self, source: RasterSource, band: int, core: Window, halo: int, scale: float
+    ) -> Scene | None:
+        """A window with its halo; None where too few of its pixels are to be learnt from."""
+        mask = np.ones((core.height, core.width), bool) if self.area is None else self.area(core)
+        if mask.sum() < _LEAST_USABLE:
+            return None
+        wide = Window(
+            core.x - halo, core.y - halo, core.width + 2 * halo, core.height + 2 * halo
+        ).intersection(Window(0, 0, source.width, source.height))
+        assert wide is not None
+        intensity, valid = source.read(band, wide)
+        area = np.zeros(valid.shape, bool)
+        y, x = core.y - wide.y, core.x - wide.x
+        area[y : y + core.height, x : x + core.width] = mask
+        scene = Scene(intensity, valid, scale, area)
+        return scene if scene.usable().sum() >= _LEAST_USABLE else None
+
+    def _whiten(self, scenes: list[Scene], warnings: list[str]) -> tuple[float, int]:
+        """Correlation of neighbouring speckle, and the stride to use."""
+
+        def correlation(lag: int) -> float:
+            values = []
+            for scene in scenes:
+                try:
+                    values.append(max(speckle_correlation(scene.intensity, scene.valid, lag)))
+                except InvalidInput:
+                    continue
+            return median(values) if values else 0.0
+
+        near = correlation(1)
+        if near > _WHITE and self.stride == 1:
+            warnings.append(
+                f"The speckle of neighbouring pixels is correlated ({near:.2f}): the fine-tuning "
+                "will leave too much of it. Use a larger stride, or a lower knob."
+            )
+        if self.stride:
+            return near, self.stride
+        stride = 1
+        while stride < _MAX_STRIDE and correlation(stride) > _WHITE:
+            stride += 1
+        if stride > 1:
+            warnings.append(
+                f"The speckle of neighbouring pixels is correlated ({near:.2f}): learning from "
+                f"every {stride}. pixel."
+            )
+        return near, stride
+
+    def _request(
+        self, path: Path, card: ModelCard, scenes: list[Scene], recipe: TuningRecipe, looks: float
+    ) -> TuningRequest:
+        output = Path(self.output)
+        name = Path(self.input).name
+        about = {
+            "id": output.stem,
+            "title": self.title or f"{card.title}, tuned on {name}",
+            "description": f"{card.id}, fine-tuned on {name} for L = {recipe.looks:.3g} "
+            f"(the scene: {looks:.3g}).",
+            "looks_range": [looks, looks],
+        }
+        return TuningRequest(
+            model=path,
+            output=output,
+            checkpoint=self._checkpoint(card, scenes, recipe),
+            scenes=scenes,
+            recipe=recipe,
+            card=about,
+            device=self.device,
+            precision=self.precision,
+        )
+
+    def _checkpoint(self, card: ModelCard, scenes: list[Scene], recipe: TuningRecipe) -> Path:
+        if self.checkpoint:
+            return Path(self.checkpoint)
+        digest = hashlib.sha256(json.dumps(recipe.to_mapping(), sort_keys=True).encode())
+        digest.update(card.tensors_sha256.encode())
+        for scene in scenes:
+            digest.update(np.ascontiguousarray(scene.intensity).tobytes())
+            digest.update(scene.usable().tobytes())
+        name = f"speckless-tuning-{digest.hexdigest()[:24]}.checkpoint"
+        return Path(tempfile.gettempdir(), name)
+
+    def _tune(self, request: TuningRequest, progress: Progress, is_cancelled: IsCancelled) -> Tuned:
+        told = 0
+
+        def tell(part: float, history: list[dict[str, float]]) -> None:
+            nonlocal told
+            for entry in history[told:]:
+                progress(part, _epoch_text(entry))
+            told = max(told, len(history))
+            progress(part, "")
+
+        with shared_engine(self.python, is_cancelled) as engine:
+            return engine.finetune(request, tell, is_cancelled)
+
+
+@dataclass(frozen=True)
+class FineTuneResult:
+    """What a `FineTuneJob` did.
+
+    Attributes
+    ----------
+    path : str
+        Model written.
+    tuned : Tuned
+        Its card, history and best epoch; risks are over the scene scale squared, or relative
+        to the surroundings squared where the card says ``relative_risk``.
+    looks, knob : float
+        L of the scene and of the loss.
+    correlation : float
+        Of neighbouring speckle; white is 0.
+    stride : int
+    pixels : int
+        Learnt from or measured on.
+    """
+
+    path: str
+    tuned: Tuned
+    looks: float
+    knob: float
+    correlation: float
+    stride: int
+    pixels: int
+    seconds: float
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def risk_before(self) -> float:
+        """Estimated risk of the held-out pixels before the tuning."""
+        return self.tuned.history[0]["risk"]
+
+    @property
+    def risk_after(self) -> float:
+        """The same after it."""
+        return self.tuned.history[self.tuned.best_epoch]["risk"]
+
+
+def _epoch_text(entry: dict[str, Any]) -> str:
+    risk = f"estimated risk {entry['risk']:.4g} ± {entry['risk_standard_error']:.2g}"
+    if not entry["epoch"]:
+        return f"Before: {risk}."
+    change = f"change {entry['change']:+.3g} ± {entry['change_standard_error']:.2g}"
+    return f"Epoch {entry['epoch']:g}: {risk}, {change}."
+
+
+def _stop_if(is_cancelled: IsCancelled) -> None:
+    if is_cancelled():
+        raise Cancelled("Fine-tuning was cancelled.")
