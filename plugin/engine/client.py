@@ -269,6 +269,8 @@ class Engine:
                 return is_cancelled()
 
             reply = self._conversation.outcome(ticket, poll)
+        # The last epoch may have come together with the reply.
+        progress(1.0, reply["history"])
         del reply["type"], reply["id"]
         reply["card"] = ModelCard.from_json(reply["card"])
         return Tuned(**reply)

@@ -34,7 +34,8 @@ def read_scenes(path: Path) -> list[Scene]:
     scenes = []
     with np.load(path, allow_pickle=False) as arrays:
         for number, scale in enumerate(arrays["scales"]):
-            area = arrays.get(f"area{number}")
+            name = f"area{number}"
+            area = arrays[name] if name in arrays.files else None
             intensity, valid = arrays[f"intensity{number}"], arrays[f"valid{number}"]
             scenes.append(Scene(intensity, valid, float(scale), area))
     return scenes

@@ -52,7 +52,7 @@ def write(path, image, nodata=None):
 
 def scene(size=96, psf=0.0, looks=4.0):
     y, x = np.mgrid[:size, :size]
-    clean = np.exp(np.sin(x / 9) + np.cos(y / 7)) * 0.03
+    clean = 0.03 * (1 + 3 * ((x // 48 + y // 48) % 2))
     return clean * simulate_speckle(clean.shape, looks, np.random.default_rng(0), psf)
 
 
@@ -97,16 +97,16 @@ def test_cancelled_job_goes_on_where_it_was(job, tmp_path):
     def after_one_epoch():
         return any("Epoch 1" in text for text in seen)
 
-    stopped = job(checkpoint=str(state), epochs=60, patience=0)
+    stopped = job(checkpoint=str(state), epochs=20, patience=0)
     with pytest.raises(Cancelled):
         stopped.run(lambda part, text: seen.append(text), after_one_epoch)
     assert not (tmp_path / "tuned.safetensors").exists()
     done = torch.load(state, weights_only=True)["tuner"]["done"]
-    assert 8 <= done < 480
+    assert 8 <= done < 160
     first = []
     resumed = stopped.run(lambda part, text: first.append(part), never)
-    assert len(resumed.tuned.history) == 61
-    unbroken = job(epochs=60, patience=0).run(silent, never)
+    assert len(resumed.tuned.history) == 21
+    unbroken = job(epochs=20, patience=0).run(silent, never)
     assert unbroken.tuned.card.tensors_sha256 == resumed.tuned.card.tensors_sha256
     assert not state.exists()
 
@@ -126,7 +126,7 @@ def test_divergence_leaves_neither_model_nor_checkpoint(job, tmp_path):
     assert not (tmp_path / "tuned.safetensors").exists()
 
 
-@pytest.mark.parametrize("psf, strides", [(0.0, {1}), (0.9, {3, 4})])
+@pytest.mark.parametrize("psf, strides", [(0.0, {1}), (0.9, {2, 3})])
 def test_correlated_speckle_is_learnt_from_at_a_stride(job, psf, strides):
     texts = []
     image = 0.1 * simulate_speckle((128, 128), 4, np.random.default_rng(1), psf)
