@@ -12,6 +12,7 @@ from speckless.plugin.core.models.registry import create
 from speckless.plugin.core.models.weights import load_model, save_model
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
+from speckless.plugin.jobs import finetuning
 from speckless.plugin.jobs.despeckling import DespeckleJob
 from speckless.plugin.jobs.finetuning import FineTuneJob
 
@@ -156,9 +157,10 @@ def test_knob_and_extent_and_area_are_followed(job):
     assert result.pixels == 30 * 50
 
 
-def test_big_scene_is_sampled(job):
-    result = job(scene(700), pixels=2 * 256 * 256, epochs=1, depth="head").run(silent, never)
-    assert result.pixels == 2 * 256 * 256
+def test_big_scene_is_sampled(job, monkeypatch):
+    monkeypatch.setattr(finetuning, "_WINDOW", 64)
+    result = job(scene(300), pixels=2 * 64 * 64, epochs=1, depth="head").run(silent, never)
+    assert result.pixels == 2 * 64 * 64
 
 
 @pytest.mark.parametrize(
