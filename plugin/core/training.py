@@ -142,6 +142,12 @@ class Trainer:
         """Weights to ship."""
         return self.average if self.recipe.ema else self.model.state_dict()
 
+    def round_to_half(self) -> None:
+        """Round the weights to half precision, so that what is measured is what is stored."""
+        state = {name: value.half().float() for name, value in self.result().items()}
+        self.model.load_state_dict(state)
+        self.average = {name: value.clone() for name, value in state.items()}
+
     def calibrate(self) -> float:
         """Make the model right on flat scenes, and return the factor that took.
 

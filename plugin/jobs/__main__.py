@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     train.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 …")
     train.add_argument("--precision", default="auto", help="bf16 (auto) or fp32")
+    train.add_argument("--half", action="store_true", help="store half-precision weights")
     train.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     evaluate = commands.add_parser("evaluate", help="PSNR and SSIM on a folder of clean images")
     evaluate.add_argument("--model", required=True, help="id, weights file, or 'noisy'")
@@ -103,6 +104,7 @@ def _train(options: argparse.Namespace) -> None:
         budget_seconds=options.budget,
         device=options.device,
         precision=options.precision,
+        half=options.half,
     )
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -40,6 +40,8 @@ class TrainJob:
         File to resume from, written every `checkpoint_seconds`.
     steps : int
         Length of the schedule; 0 takes the recipe's epochs.
+    half : bool
+        Store the weights in half precision; the card's figures are then of those.
     budget_seconds : float
         Shorten the schedule to what the machine can do in this time (measured on the first
         steps); 0 for no budget.
@@ -58,6 +60,7 @@ class TrainJob:
     budget_seconds: float = 0.0
     device: str = "cpu"
     precision: str = "auto"
+    half: bool = False
     checkpoint_seconds: float = 60.0
     report_seconds: float = 30.0
     log: list[dict[str, Any]] = field(default_factory=list)
@@ -186,9 +189,13 @@ class TrainJob:
         self._save(trainer, elapsed + time.perf_counter() - start)
 
     def _write(self, trainer: Trainer, held_out: list[Any], count: int) -> ModelCard:
+        import torch
+
         from ..core.models.weights import save_model
 
         recipe = self.recipe
+        if self.half:
+            trainer.round_to_half()
         quality = _measure(trainer, held_out, self.validation_looks) if held_out else {}
         calibration = trainer.calibrate()
         card = trainer.model.describe(
@@ -216,7 +223,8 @@ class TrainJob:
             },
         )
         Path(self.output).parent.mkdir(parents=True, exist_ok=True)
-        card = save_model(self.output, trainer.model, card)
+        stored = torch.float16 if self.half else torch.float32
+        card = save_model(self.output, trainer.model, card, stored)
         # For people: the same card as in the header, in a form that a diff can show.
         text = json.dumps(asdict(card), indent=2, sort_keys=True, ensure_ascii=False)
         Path(self.output).with_suffix(".json").write_text(text + "\n", encoding="utf-8")

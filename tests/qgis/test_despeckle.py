@@ -112,7 +112,8 @@ def test_maps_of_an_affine_model_make_up_its_estimate(
     from speckless.plugin.core.models.registry import create
     from speckless.plugin.core.models.weights import save_model
 
-    arguments = {"layers": 2, "channels": 4, "blocks": 1}
+    # A head whose estimates are positive whatever the weights.
+    arguments = {"layers": 2, "channels": 4, "blocks": 1, "inputs": "log", "head": "moments"}
     model = create("dopamine", arguments)
     card = model.describe(id="tiny", title="", architecture="dopamine", arguments=arguments)
     weights = str(tmp_path / "tiny.safetensors")

@@ -193,6 +193,19 @@ def test_killed_job_goes_on_and_writes_the_model(folder, tmp_path):
     assert load_model(output).card.training["steps"] == 6
 
 
+def test_half_precision_weights_are_what_the_card_measured(folder, tmp_path):
+    job = TrainJob(
+        RECIPE, str(folder), str(tmp_path / "h.safetensors"), str(tmp_path / "h.checkpoint"),
+        steps=2, half=True, validation_images=str(folder), validation_count=2,
+    )  # fmt: skip
+    card = job.run(lambda part, text: None, lambda: False)
+    model = load_model(tmp_path / "h.safetensors")
+    assert (tmp_path / "h.safetensors").stat().st_size < 2.6 * card.parameters + 6000
+    again = Trainer(model, RECIPE, gray(), 1).validate(job._held_out(), (1.0, 4.0))
+    for name, value in card.quality["validation"].items():
+        assert again[name] == pytest.approx(value, abs=1e-3)
+
+
 def test_foreign_checkpoint_is_refused(folder, tmp_path):
     paths = (str(folder), str(tmp_path / "a.safetensors"), str(tmp_path / "a.checkpoint"))
     TrainJob(RECIPE, *paths, steps=2).run(lambda part, text: None, lambda: False)
