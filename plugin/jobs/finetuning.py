@@ -80,7 +80,7 @@ class FineTuneJob:
     input: str
     output: str
     bands: Sequence[int] | None = None
-    model: str = "dopamine-sar"
+    model: str = "dopamine-blind"
     model_file: str | None = None
     domain: str = "auto"
     looks: float | None = None
