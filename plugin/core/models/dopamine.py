@@ -264,7 +264,7 @@ class Dopamine(Despeckler):
     def _sum_strips(self, image: Tensor) -> Tensor:
         """The same for one image without gradient, in strips that stay in the cache."""
         height, width = image.shape[-2:]
-        rows = max(4, _STRIP_PIXELS // width) if image.device.type == "cpu" else height
+        rows = _strip_rows(image)
         scale = 1 / math.sqrt(len(self.lu) + len(self.rd))
         total = torch.empty(
             (1, self.last.in_channels, height, width),
@@ -293,11 +293,25 @@ class Dopamine(Despeckler):
 
     def maps_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Maps a and b (B, 1, H, W) of `features`, pixel by pixel."""
-        for block in self.blocks:
-            features = block(features)
-        maps = self.last(features).float()
+        if torch.is_grad_enabled():
+            maps = self._maps(features)
+        else:
+            strips = features.split(_strip_rows(features), 2)
+            maps = torch.cat([self._maps(strip) for strip in strips], 2)
         a, b = maps[:, :1], maps[:, 1:]
         if self.head == "linear":
             return a, b
         a = torch.sigmoid(a)
         return (a, b) if self.head == "sigmoid" else (a, (1 - a) * b.clamp(-30, 30).exp())
+
+    def _maps(self, features: Tensor) -> Tensor:
+        """Both maps, (B, 2, H, W), before the head's functions."""
+        for block in self.blocks:
+            features = block(features)
+        return self.last(features).float()
+
+
+def _strip_rows(maps: Tensor) -> int:
+    """Rows of a strip of inference over maps (B, C, H, W)."""
+    height, width = maps.shape[-2:]
+    return max(4, _STRIP_PIXELS // width) if maps.device.type == "cpu" else height
