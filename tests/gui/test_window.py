@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from osgeo import gdal
+
+from speckless.benchmarks.window import run_qgis
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "tests" / "output"
@@ -31,35 +30,14 @@ def folder() -> Path:
 @pytest.fixture(scope="module")
 def seen(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the scenario saw in the window."""
-    home = tmp_path_factory.mktemp("gui")
-    profile = home / "profiles" / "gui"
-    (profile / "python" / "plugins").mkdir(parents=True)
-    (profile / "python" / "plugins" / "speckless").symlink_to(ROOT)
-    (profile / "QGIS").mkdir()
-    (profile / "QGIS" / "QGIS3.ini").write_text(
-        "[PythonPlugins]\nspeckless=true\n\n"
-        "[qgis]\ncheckVersion=false\nshowTips=false\nfirstRunVersionFlag=99999\n"
-    )
-    environment = {
-        **os.environ,
+    model = _mean_model(tmp_path_factory.mktemp("gui") / "mean.safetensors")
+    variables = {
         "SPECKLESS_TEST_OUTPUT": str(folder),
         "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
-        "SPECKLESS_TEST_MODEL": str(_mean_model(home / "mean.safetensors")),
+        "SPECKLESS_TEST_MODEL": str(model),
     }
-    for name in ("QT_QPA_PLATFORM", "QGIS_CUSTOM_CONFIG_PATH"):
-        environment.pop(name, None)
-    screen = [] if "DISPLAY" in os.environ else ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24"]
-    qgis = shutil.which("qgis.bin") or shutil.which("qgis")
-    assert qgis, "QGIS is not installed"
-    done = subprocess.run(
-        [
-            *screen, qgis, "--nologo", "--noversioncheck",
-            "--profiles-path", str(home), "--profile", "gui",
-            "--code", str(Path(__file__).with_name("despeckle_scenario.py")),
-        ],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert (folder / "seen.json").is_file(), done.stderr[-2000:]
+    errors = run_qgis(Path(__file__).with_name("despeckle_scenario.py"), variables)
+    assert (folder / "seen.json").is_file(), errors
     found = json.loads((folder / "seen.json").read_text())
     assert "error" not in found, found["error"]
     return found
