@@ -9,15 +9,12 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.errors import Cancelled, SpecklessError
-from ..plugin.core.models.card import ModelCard
-from ..plugin.core.models.registry import DEFAULT_MODEL, find
+from ..plugin.core.models.registry import DEFAULT_MODEL
 from ..plugin.core.tiling import Window
-from ..plugin.engine.interpreter import find_python
 from ..plugin.jobs.despeckling import DespeckleJob, DespeckleResult
 from ..plugin.raster.writer import check_output
 from ..plugin.toolbelt.settings import Settings
@@ -31,10 +28,10 @@ from .checks import (
     destination,
     is_asked,
 )
-from .despeckle_parameters import DOMAINS, PRECISIONS, DespeckleParameters
-from .extents import pixel_window
+from .despeckle_parameters import DespeckleParameters
 from .postprocess import KeepRenderer, renderer_for
-from .sources import gdal_source, open_options, raster_layer
+from .raster_algorithm import DOMAINS, PRECISIONS
+from .sources import gdal_source
 
 translate = QCoreApplication.translate
 
@@ -68,28 +65,16 @@ class DespeckleAlgorithm(DespeckleParameters):
             "variance of what was removed.",
         )
 
-    def canExecute(self) -> tuple[bool, str]:
-        """Look whether there is a Python for the engine; what it lacks the engine says."""
-        try:
-            find_python(Settings.load().engine_python or None)
-        except SpecklessError as error:
-            return False, str(error)
-        return True, ""
-
     def checkParameterValues(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
         try:
-            layer = self._layer(parameters, context)
+            layer = self.input_layer(parameters, context)
             self._check(parameters, context, gdal_source(layer))
         except SpecklessError as error:
             return False, str(error)
         return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
-
-    def _layer(self, parameters: dict[str, Any], context: QgsProcessingContext) -> QgsRasterLayer:
-        layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
-        return raster_layer(layer, parameters.get(self.INPUT))
 
     def _check(
         self, parameters: dict[str, Any], context: QgsProcessingContext, source: str
@@ -102,19 +87,11 @@ class DespeckleAlgorithm(DespeckleParameters):
         check_tile_size(self.parameterAsInt(parameters, self.TILE_SIZE, context))
         maps = [name for name in (self.SLOPE, self.BIAS) if is_asked(parameters.get(name))]
         knob = self.optional_number(parameters, self.KNOB, context)
-        check_model(self._card(parameters, context), knob, maps)
+        check_model(self.model_card(parameters, context, DEFAULT_MODEL), knob, maps)
         for name in (self.OUTPUT, self.RATIO, self.SLOPE, self.BIAS):
             path = destination(parameters.get(name))
             if path:
                 check_output(path, [source])
-
-    def _card(self, parameters: dict[str, Any], context: QgsProcessingContext) -> ModelCard:
-        file = self.parameterAsFile(parameters, self.MODEL_FILE, context)
-        if file:
-            return ModelCard.read(file)
-        # Not as an enum: that would make an unknown model the default one.
-        model = str(parameters.get(self.MODEL) or DEFAULT_MODEL)
-        return ModelCard.read(find(model, Settings.load().model_folders()))
 
     def prepareAlgorithm(
         self,
@@ -127,37 +104,17 @@ class DespeckleAlgorithm(DespeckleParameters):
         if not ready:
             raise QgsProcessingException(problem)
         try:
-            layer = self._layer(parameters, context)
+            layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
-            window = self._window(parameters, context, source, layer)
+            window = self.window(parameters, context, source, layer)
         except SpecklessError as error:
             raise QgsProcessingException(str(error)) from error
-        if open_options(layer.source()):
-            feedback.pushWarning(
-                translate(
-                    "Speckless",
-                    "The options this layer is opened with are not used: the file is read as "
-                    "it is.",
-                )
-            )
+        self.warn_of_options(layer, feedback)
         self._job = self._job_from(parameters, context, source, window)
         project = context.project()
         shown = project is not None and project.mapLayer(layer.id()) is not None
         self._renderer = renderer_for(layer, self._job.bands or ()) if shown else None
         return True
-
-    def _window(
-        self,
-        parameters: dict[str, Any],
-        context: QgsProcessingContext,
-        source: str,
-        layer: QgsRasterLayer,
-    ) -> Window | None:
-        if self.parameterAsExtent(parameters, self.EXTENT, context).isEmpty():
-            return None
-        # As a polygon: turned into another CRS, a rectangle is none any more.
-        area = self.parameterAsExtentGeometry(parameters, self.EXTENT, context, layer.crs())
-        return pixel_window(source, [(point.x(), point.y()) for point in area.vertices()])
 
     def _job_from(
         self,
@@ -167,7 +124,6 @@ class DespeckleAlgorithm(DespeckleParameters):
         window: Window | None,
     ) -> DespeckleJob:
         settings = Settings.load()
-        device = self.parameterAsString(parameters, self.DEVICE, context)
         options = self.parameterAsString(parameters, self.CREATION_OPTIONS, context)
         return DespeckleJob(
             input=source,
@@ -179,7 +135,7 @@ class DespeckleAlgorithm(DespeckleParameters):
             looks=self.optional_number(parameters, self.LOOKS, context),
             knob=self.optional_number(parameters, self.KNOB, context),
             extent=window,
-            device=settings.device if device == "auto" else device,
+            device=self.device(parameters, context),
             precision=self.parameterAsEnumString(parameters, self.PRECISION, context),
             tile_size=self.parameterAsInt(parameters, self.TILE_SIZE, context),
             creation_options=[option for option in options.split("|") if option],

@@ -7,52 +7,32 @@ from typing import Any
 from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
-    QgsProcessingParameterBand,
-    QgsProcessingParameterEnum,
-    QgsProcessingParameterExtent,
-    QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.models.registry import DEFAULT_MODEL, list_cards
-from ..plugin.toolbelt.settings import Settings
-from .base import SpecklessAlgorithm
+from ..plugin.core.models.registry import DEFAULT_MODEL
 from .checks import TILE_SIZES
+from .models import installed_models
+from .raster_algorithm import PRECISIONS, RasterAlgorithm
 
 translate = QCoreApplication.translate
 
-DOMAINS = ["auto", "intensity", "amplitude", "db", "complex"]
-PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
 
+class DespeckleParameters(RasterAlgorithm):
+    """The declaration of "Despeckle SAR image"."""
 
-class DespeckleParameters(SpecklessAlgorithm):
-    """The declaration of "Despeckle SAR image". Names are stable: scripts and models use them."""
-
-    INPUT = "INPUT"
-    BANDS = "BANDS"
-    MODEL = "MODEL"
-    MODEL_FILE = "MODEL_FILE"
-    DOMAIN = "DOMAIN"
-    LOOKS = "LOOKS"
-    KNOB = "KNOB"
-    EXTENT = "EXTENT"
-    DEVICE = "DEVICE"
-    PRECISION = "PRECISION"
     TILE_SIZE = "TILE_SIZE"
     CREATION_OPTIONS = "CREATION_OPTIONS"
     OUTPUT = "OUTPUT"
     RATIO = "RATIO"
     SLOPE = "SLOPE"
     BIAS = "BIAS"
-    LOOKS_USED = "LOOKS_USED"
     MEAN_RATIO = "MEAN_RATIO"
     VARIANCE_RATIO = "VARIANCE_RATIO"
     DOMAIN_USED = "DOMAIN_USED"
-    DEVICE_USED = "DEVICE_USED"
     MODEL_USED = "MODEL_USED"
 
     def introduction(self) -> list[str]:
@@ -101,44 +81,23 @@ class DespeckleParameters(SpecklessAlgorithm):
         ]
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
-        self._add_raster()
+        self.add_raster(
+            translate(
+                "Speckless",
+                "Each band is despeckled by itself. By default all but alpha and mask bands.",
+            )
+        )
         self._add_model()
         self._add_speckle()
+        self.add_device(PRECISIONS)
         self._add_advanced()
         self._add_outputs()
         self._add_figures()
 
-    def _add_raster(self) -> None:
-        self.add(
-            QgsProcessingParameterRasterLayer(self.INPUT, translate("Speckless", "SAR image")),
-            translate("Speckless", "With speckle as it is: not filtered, best not resampled."),
-        )
-        self.add(
-            QgsProcessingParameterBand(
-                self.BANDS,
-                translate("Speckless", "Bands (all if empty)"),
-                None,
-                self.INPUT,
-                optional=True,
-                allowMultiple=True,
-            ),
-            translate(
-                "Speckless",
-                "Each band is despeckled by itself. By default all but alpha and mask bands.",
-            ),
-        )
-
     def _add_model(self) -> None:
-        folders = Settings.load().model_folders()
-        models = [card.id for card in list_cards(folders)]
-        self.add(
-            QgsProcessingParameterEnum(
-                self.MODEL,
-                translate("Speckless", "Model"),
-                options=models if DEFAULT_MODEL in models else [DEFAULT_MODEL, *models],
-                defaultValue=DEFAULT_MODEL,
-                usesStaticStrings=True,
-            ),
+        self.add_model(
+            [card.id for card in installed_models()],
+            DEFAULT_MODEL,
             translate(
                 "Speckless",
                 "{default} is made for real SAR scenes. The DoPAMINE models are affine: they give "
@@ -146,110 +105,30 @@ class DespeckleParameters(SpecklessAlgorithm):
                 "number of looks.",
             ).format(default=DEFAULT_MODEL),
         )
-        self.add(
-            QgsProcessingParameterFile(
-                self.MODEL_FILE,
-                translate("Speckless", "Own model file"),
-                QgsProcessingParameterFile.Behavior.File,
-                optional=True,
-                fileFilter=translate("Speckless", "Speckless models (*.safetensors)"),
-            ),
-            translate(
-                "Speckless",
-                "Weights written by Speckless, used instead of the model above. Files in the "
-                "folder speckless/models of the user profile appear in the list by themselves.",
-            ),
-        )
 
     def _add_speckle(self) -> None:
-        self.add(
-            QgsProcessingParameterEnum(
-                self.DOMAIN,
-                translate("Speckless", "Domain of the pixel values"),
-                options=DOMAINS,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
-            translate(
-                "Speckless",
-                "auto decides by data type, values and metadata, and says in the log what it took "
-                "them for: complex (SLC), integers are amplitude, floats with negative values dB, "
-                "other floats intensity. The result has the same domain; of complex input, "
-                "intensity.",
-            ),
+        self.add_domain(
+            translate("Speckless", "The result has the same domain; of complex input, intensity.")
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.LOOKS,
-                translate("Speckless", "Looks (estimated if empty)"),
-                QgsProcessingParameterNumber.Type.Double,
-                None,
-                optional=True,
-                minValue=0.01,
-                maxValue=10000.0,
-            ),
-            translate(
-                "Speckless",
-                "Equivalent number of looks: 1 for single-look data, about 4.4 for Sentinel-1 IW "
-                "GRD high resolution. The estimate comes from the most even parts of the whole "
-                "scene.",
-            ),
-        )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.KNOB,
-                translate("Speckless", "Knob, in looks"),
-                QgsProcessingParameterNumber.Type.Double,
-                None,
-                optional=True,
-                minValue=0.01,
-                maxValue=10000.0,
-            ),
+        self.add_looks()
+        self.add_number_of_looks(
+            self.KNOB,
+            translate("Speckless", "Knob, in looks"),
             translate(
                 "Speckless",
                 "Looks to filter for; by default the number of looks. A lower value gives a "
                 "smoother result, a higher one keeps more texture, and more speckle.",
             ),
         )
-        self.add(
-            QgsProcessingParameterExtent(
-                self.EXTENT,
-                translate("Speckless", "Extent (all if empty)"),
-                optional=True,
-            ),
+        self.add_extent(
             translate(
                 "Speckless",
                 "In any CRS; snapped outwards to whole pixels. The pixels are those that the "
                 "whole image would give.",
-            ),
+            )
         )
 
     def _add_advanced(self) -> None:
-        self.add(
-            QgsProcessingParameterString(
-                self.DEVICE, translate("Speckless", "Device"), defaultValue="auto"
-            ),
-            translate(
-                "Speckless",
-                "auto, cpu, cuda, cuda:1 or mps. auto takes the device of the options, else the "
-                "fastest that works; the log says which and why.",
-            ),
-            advanced=True,
-        )
-        self.add(
-            QgsProcessingParameterEnum(
-                self.PRECISION,
-                translate("Speckless", "Precision of the network"),
-                options=PRECISIONS,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
-            translate(
-                "Speckless",
-                "bf16 and fp16 are faster where the hardware has them, to about three digits.",
-            ),
-            advanced=True,
-        )
         self.add(
             QgsProcessingParameterNumber(
                 self.TILE_SIZE,

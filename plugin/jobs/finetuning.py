@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,8 +24,10 @@ from ..core.speckle import speckle_correlation
 from ..core.tiling import Window
 from ..core.tuning import Scene, TuningRecipe, training_windows
 from ..engine.client import Tuned, TuningRequest, shared_engine
+from ..raster.creation import make_workspace
 from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
+from .finetune_result import FineTuneResult
 
 BoolArray = npt.NDArray[np.bool_]
 Progress = Callable[[float, str], None]
@@ -72,6 +75,8 @@ class FineTuneJob:
         See `engine.client.Engine.load`.
     title : str
         Of the model in lists.
+    model_id : str
+        Of the model in lists; by default the output's name.
     checkpoint : str, optional
         File to resume from; by default one in the folder for temporary files, found again by
         a job of the same input and settings.
@@ -98,6 +103,7 @@ class FineTuneJob:
     device: str = "auto"
     precision: str = "auto"
     title: str = ""
+    model_id: str = ""
     checkpoint: str | None = None
     python: str | None = None
     model_folders: Sequence[str] = ()
@@ -114,14 +120,14 @@ class FineTuneJob:
         for name, value in (("number of looks", self.looks), ("knob", self.knob)):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InvalidInput(f"The {name} must be a positive number, got {value}.")
-        path = self._model_path()
+        path = self.model_path()
         card = ModelCard.read(path)
         if not card.affine:
             raise InvalidInput(
                 f"The model {card.id} cannot be fine-tuned: it has no maps a and b. "
                 "Choose a DoPAMINE model."
             )
-        self._check_output(path)
+        self.check_output()
         with RasterSource(self.input, self.bands, self.domain) as source:
             progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
             statistics = {}
@@ -131,7 +137,12 @@ class FineTuneJob:
                 if statistics[band].mean <= 0:
                     raise RasterError(f"Band {band} of {source.path} holds nothing above zero.")
             looks = self._looks(statistics, progress)
-            scenes = self._scenes(source, card, statistics, is_cancelled)
+            scales = {
+                band: card.scene_scale(figures.mean, figures.geometric_mean)
+                for band, figures in statistics.items()
+            }
+            scenes = self._scenes(source, card.halo, scales, is_cancelled)
+            domain = source.domain
         warnings: list[str] = []
         correlation, stride = self._whiten(scenes, warnings)
         recipe = self._recipe(self.knob or looks, stride)
@@ -148,6 +159,8 @@ class FineTuneJob:
             stride=stride,
             pixels=sum(int(scene.usable().sum()) for scene in scenes),
             seconds=time.perf_counter() - started,
+            domain=domain,
+            scales=scales,
             warnings=[*warnings, *tuned.warnings],
         )
 
@@ -163,19 +176,36 @@ class FineTuneJob:
             seed=self.seed,
         )
 
-    def _model_path(self) -> Path:
+    def model_path(self) -> Path:
+        """Weights file to start from.
+
+        Raises
+        ------
+        ModelError
+            When there is no such model.
+        """
         if self.model_file:
             return Path(self.model_file)
         return find(self.model, [Path(folder) for folder in self.model_folders])
 
-    def _check_output(self, model: Path) -> None:
+    def check_output(self) -> None:
+        """Refuse an output that could not be written.
+
+        Raises
+        ------
+        InvalidInput, ModelError, RasterError
+        """
         output = Path(self.output)
         if output.suffix != ".safetensors":
             raise InvalidInput(f"The tuned model must be a .safetensors file, not {output.name}.")
         if not output.parent.is_dir():
             raise InvalidInput(f"The folder {output.parent} does not exist; create it first.")
-        if output.exists() and output.samefile(model):
+        if output.is_dir():
+            raise InvalidInput(f"The output {output} is a folder; give the name of a file in it.")
+        model = self.model_path()
+        if output.exists() and model.exists() and output.samefile(model):
             raise InvalidInput("The tuned model must not overwrite the one it starts from.")
+        os.rmdir(make_workspace(output))
 
     def _looks(self, statistics: dict[int, SceneStatistics], progress: Progress) -> float:
         if self.looks is not None:
@@ -192,8 +222,8 @@ class FineTuneJob:
     def _scenes(
         self,
         source: RasterSource,
-        card: ModelCard,
-        statistics: dict[int, SceneStatistics],
+        halo: int,
+        scales: dict[int, float],
         is_cancelled: IsCancelled,
     ) -> list[Scene]:
         """Windows to learn from, each with the surroundings that the network sees."""
@@ -202,13 +232,11 @@ class FineTuneJob:
         if extent is None:
             raise InvalidInput("The extent lies outside the raster; choose one that overlaps it.")
         scenes = []
-        for band in source.bands:
-            figures = statistics[band]
-            scale = card.scene_scale(figures.mean, figures.geometric_mean)
+        for band, scale in scales.items():
 
             def read(window: Window) -> Scene | None:
                 _stop_if(is_cancelled)
-                return self._scene(source, band, window, card.halo, scale)  # noqa: B023
+                return self._scene(source, band, window, halo, scale)  # noqa: B023
 
             def fit(window: Window) -> bool:
                 return read(window) is not None
@@ -277,7 +305,7 @@ class FineTuneJob:
         output = Path(self.output)
         name = Path(self.input).name
         about = {
-            "id": output.stem,
+            "id": self.model_id or output.stem,
             "title": self.title or f"{card.title}, tuned on {name}",
             "description": f"{card.id}, fine-tuned on {name} for L = {recipe.looks:.3g} "
             f"(the scene: {looks:.3g}).",
@@ -317,47 +345,6 @@ class FineTuneJob:
 
         with shared_engine(self.python, is_cancelled) as engine:
             return engine.finetune(request, tell, is_cancelled)
-
-
-@dataclass(frozen=True)
-class FineTuneResult:
-    """What a `FineTuneJob` did.
-
-    Attributes
-    ----------
-    path : str
-        Model written.
-    tuned : Tuned
-        Its card, history and best epoch; risks are over the scene scale squared, or relative
-        to the surroundings squared where the card says ``relative_risk``.
-    looks, knob : float
-        L of the scene and of the loss.
-    correlation : float
-        Of neighbouring speckle; white is 0.
-    stride : int
-    pixels : int
-        Learnt from or measured on.
-    """
-
-    path: str
-    tuned: Tuned
-    looks: float
-    knob: float
-    correlation: float
-    stride: int
-    pixels: int
-    seconds: float
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def risk_before(self) -> float:
-        """Estimated risk of the held-out pixels before the tuning."""
-        return self.tuned.history[0]["risk"]
-
-    @property
-    def risk_after(self) -> float:
-        """The same after it."""
-        return self.tuned.history[self.tuned.best_epoch]["risk"]
 
 
 def _epoch_text(entry: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from speckless.plugin.core.models.registry import (
     DEFAULT_MODEL,
     create,
     find,
+    free_id,
     list_cards,
     weight_files,
 )
@@ -110,6 +111,58 @@ def test_list_leaves_out_what_is_no_model(saved):
     ids = [card.id for card in list_cards([path.parent])]
     assert "small" in ids
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"id": 5}, {"id": ["a"]}, {"id": " "}, {"title": None}, {"arguments": "x"},
+        {"looks_range": 3}, {"architecture": "future"}, {"scale": []}, [], "text", 7, None,
+        {"radius": "far"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_card_breaks_the_list(tmp_path, card):
+    whole = {"id": "odd", "title": "Odd", "architecture": "boxcar", "looks_range": [1, 1]}
+    values = {**whole, **card} if isinstance(card, dict) else card
+    header = json.dumps({"__metadata__": {"card": json.dumps(values)}}).encode()
+    (tmp_path / "odd.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    reasons = []
+    assert list_cards([tmp_path], reasons.append) == list_cards()
+    assert len(reasons) == 1
+
+
+@pytest.mark.parametrize(
+    "header", [b"[" * 100_000, b'{"__metadata__": ["card"]}', b"[1]", b"\xff\xfe", b"{}"],
+    ids=["deep", "list", "no mapping", "no text", "empty"],
+)  # fmt: skip
+def test_no_file_breaks_the_list(tmp_path, header):
+    (tmp_path / "odd.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    (tmp_path / "folder.safetensors").mkdir()
+    reasons = []
+    assert list_cards([tmp_path, tmp_path / "nowhere"], reasons.append) == list_cards()
+    assert len(reasons) == 2
+
+
+def test_list_says_what_it_leaves_out(saved):
+    path, _ = saved
+    whole = path.read_bytes()
+    (path.parent / "cut.safetensors").write_bytes(whole[:-1])
+    (path.parent / "twin.safetensors").write_bytes(whole)
+    reasons = []
+    cards = list_cards([path.parent], reasons.append)
+    assert [card.id for card in cards].count("small") == 1
+    assert sorted("cut short" in reason for reason in reasons) == [False, True]
+    assert any("has the id 'small' of" in reason for reason in reasons)
+
+
+def test_free_id_is_neither_an_id_nor_a_file(saved):
+    path, _ = saved
+    assert free_id("new", [path.parent]) == "new"
+    assert free_id("small", [path.parent]) == "small-2"
+    (path.parent / "small-2.safetensors").write_bytes(b"junk")
+    assert free_id("small", [path.parent]) == "small-3"
+    assert free_id(DEFAULT_MODEL) == f"{DEFAULT_MODEL}-2"
 
 
 def test_digest_sees_names_shapes_and_types():

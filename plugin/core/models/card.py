@@ -7,6 +7,7 @@ that has to be copied. Reading it needs neither torch nor the safetensors packag
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,12 @@ _MAX_HEADER_BYTES = 16 * 1024 * 1024
 FILL_RADIUS = 4
 
 SCALES = ("none", "mean", "geometric")
+
+# A card may come from a stranger: what lists and checks rely on.
+_KINDS = {
+    "id": str, "title": str, "architecture": str, "scale": str, "arguments": dict,
+    "training": dict, "quality": dict, "radius": int, "affine": bool, "blind": bool,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,8 +108,13 @@ class ModelCard:
             values = {key: value for key, value in values.items() if key in known}
             values["looks_range"] = tuple(float(v) for v in values["looks_range"])
             card = cls(**values)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"The model card cannot be read ({error}).") from error
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(card, name), kind):
+                raise ModelError(f"The model card cannot be read ({name} is no {kind.__name__}).")
+        if not card.id.strip():
+            raise ModelError("The model card cannot be read (the id is empty).")
         if card.scale not in SCALES:
             raise ModelError(f"The model card asks for an unknown scale '{card.scale}'.")
         return card
@@ -114,7 +126,7 @@ class ModelCard:
         Raises
         ------
         ModelError
-            When the file is missing, is not a safetensors file, or carries no card.
+            When the file is missing, is not a safetensors file, is cut short, or carries no card.
         """
         path = Path(path)
         try:
@@ -124,13 +136,25 @@ class ModelCard:
                 if not 0 < length <= _MAX_HEADER_BYTES:
                     raise ModelError(f"{path} is not a model file (safetensors).")
                 header = json.loads(file.read(length))
+                size = file.seek(0, os.SEEK_END)
         except OSError as error:
             raise ModelError(f"The model file {path} cannot be read: {error.strerror}.") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"{path} is not a model file (safetensors).") from error
-        metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
-        if "card" not in metadata:
+        metadata = header.get("__metadata__") if isinstance(header, dict) else None
+        if not isinstance(metadata, dict) or "card" not in metadata:
             raise ModelError(
                 f"{path} carries no Speckless model card. Use a file written by Speckless."
             )
+        if size < 8 + length + _data_bytes(header):
+            raise ModelError(f"The model file {path} is damaged: it is cut short. Get it again.")
         return cls.from_json(metadata["card"])
+
+
+def _data_bytes(header: dict[str, Any]) -> int:
+    """Bytes of tensors that a safetensors header announces; 0 where it makes no sense."""
+    try:
+        entries = [entry for name, entry in header.items() if name != "__metadata__"]
+        return max((int(entry["data_offsets"][1]) for entry in entries), default=0)
+    except (KeyError, IndexError, TypeError, ValueError):
+        return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,19 +55,52 @@ def weight_files(folders: Iterable[Path] = ()) -> list[Path]:
     ]
 
 
-def list_cards(folders: Iterable[Path] = ()) -> list[ModelCard]:
+def list_cards(
+    folders: Iterable[Path] = (), left_out: Callable[[str], None] = lambda reason: None
+) -> list[ModelCard]:
     """Cards of all installed models, the default first, then by id.
 
-    Files of a user's folder that are no models are left out.
+    Parameters
+    ----------
+    folders : iterable of Path
+        Searched after the plugin's own.
+    left_out : callable
+        Told why a file is not in the list: no model, of a newer version, or of an id that
+        is taken (the plugin's own come first, then the files by folder and name).
     """
     cards: dict[str, ModelCard] = {}
+    paths: dict[str, Path] = {}
     for path in weight_files(folders):
         try:
             card = ModelCard.read(path)
-        except ModelError:
+        except ModelError as error:
+            left_out(str(error))
             continue
-        cards.setdefault(card.id, card)
+        if card.architecture not in ARCHITECTURES:
+            left_out(
+                f"The model file {path} is of an architecture '{card.architecture}' that this "
+                "version does not know."
+            )
+        elif card.id in cards:
+            left_out(f"The model file {path} has the id '{card.id}' of {paths[card.id]}.")
+        else:
+            cards[card.id], paths[card.id] = card, path
     return sorted(cards.values(), key=lambda card: (card.id != DEFAULT_MODEL, card.id))
+
+
+def free_id(wanted: str, folders: Iterable[Path] = ()) -> str:
+    """An id that no installed model has: the wanted one, or that with -2, -3, … behind it.
+
+    None of the folders has a file ``<id>.safetensors`` either.
+    """
+    folders = list(folders)
+    taken = {path.stem for path in weight_files(folders)}
+    taken |= {card.id for card in list_cards(folders)}
+    found, number = wanted, 1
+    while found in taken:
+        number += 1
+        found = f"{wanted}-{number}"
+    return found
 
 
 def find(model_id: str, folders: Iterable[Path] = ()) -> Path:

@@ -1,0 +1,161 @@
+"""A model adapted to a scene, and what is to be made of it at once.
+
+The user's files appear together when all is done: until then the tuned model lies in a folder
+for temporary files. So a cancelled or failed run leaves nothing, and never half a model.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..core.errors import InvalidInput, RasterError
+from ..core.models.registry import free_id
+from ..raster.creation import check_output, make_workspace
+from ..toolbelt.files import publish
+from .despeckling import DespeckleJob, DespeckleResult
+from .finetuning import FineTuneJob, FineTuneResult, IsCancelled, Progress
+
+
+@dataclass(frozen=True)
+class AdaptJob:
+    """Fine-tune a model; then despeckle with it and put it into the list of models, if asked.
+
+    Attributes
+    ----------
+    tuning : FineTuneJob
+        Its output is where the tuned model ends up.
+    despeckled : str, optional
+        Raster to write with the tuned model: the bands and the extent of the tuning.
+    creation_options : sequence of str
+        Of that raster.
+    list_folder : str, optional
+        Folder of models to add the tuned one to, under an id that none has; made if need be.
+    """
+
+    tuning: FineTuneJob
+    despeckled: str | None = None
+    creation_options: Sequence[str] = ()
+    list_folder: str | None = None
+
+    def run(self, progress: Progress, is_cancelled: IsCancelled) -> AdaptResult:
+        """Do the work; on any error or cancel no file is left and old ones are untouched.
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError, RasterError
+        """
+        target = Path(self.tuning.output)
+        self.check()
+        if self.list_folder:
+            _make_folder(Path(self.list_folder))
+        share = 0.8 if self.despeckled else 0.98
+        with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+            staged = Path(folder, target.name)
+            tuning = replace(self.tuning, output=str(staged), model_id=self._id())
+            tuned = tuning.run(_between(progress, 0.0, share), is_cancelled)
+            despeckled = None
+            if self.despeckled:
+                job = self._despeckling(staged, tuned)
+                progress(share, "Despeckling with the tuned model.")
+                despeckled = job.run(_between(progress, share, 0.98), is_cancelled)
+            _write(staged, target)
+        listed = self._add_to_list(target, tuned)
+        progress(1.0, "")
+        return AdaptResult(replace(tuned, path=str(target)), despeckled, listed)
+
+    def check(self) -> None:
+        """Refuse outputs that could not be written; nothing is made but for the folder's test.
+
+        Raises
+        ------
+        InvalidInput, ModelError, RasterError
+        """
+        self.tuning.check_output()
+        if self.despeckled:
+            check_output(self.despeckled, [self.tuning.input])
+
+    def _id(self) -> str:
+        """The id wanted; where it goes into the list, one that is free."""
+        target = Path(self.tuning.output)
+        wanted = self.tuning.model_id or target.stem
+        if not self.list_folder or _lies_in(target, Path(self.list_folder)):
+            return wanted
+        folders = [Path(folder) for folder in (*self.tuning.model_folders, self.list_folder)]
+        return free_id(wanted, folders)
+
+    def _despeckling(self, model: Path, tuned: FineTuneResult) -> DespeckleJob:
+        tuning = self.tuning
+        assert self.despeckled
+        return DespeckleJob(
+            input=tuning.input,
+            output=self.despeckled,
+            bands=tuning.bands,
+            model_file=str(model),
+            domain=tuned.domain,
+            # The maps are made for the knob they were tuned at: no turning.
+            looks=tuned.looks,
+            extent=tuning.extent,
+            device=tuning.device,
+            precision=tuning.precision,
+            creation_options=self.creation_options,
+            python=tuning.python,
+        )
+
+    def _add_to_list(self, model: Path, tuned: FineTuneResult) -> str:
+        if not self.list_folder:
+            return ""
+        folder = Path(self.list_folder)
+        if _lies_in(model, folder):
+            return str(model)
+        path = folder / f"{tuned.tuned.card.id}.safetensors"
+        _write(model, path)
+        return str(path)
+
+
+@dataclass(frozen=True)
+class AdaptResult:
+    """What an `AdaptJob` did.
+
+    Attributes
+    ----------
+    tuned : FineTuneResult
+    despeckled : DespeckleResult or None
+    listed : str
+        File in the folder of models; empty if it was not to be added.
+    """
+
+    tuned: FineTuneResult
+    despeckled: DespeckleResult | None
+    listed: str
+
+
+def _between(progress: Progress, start: float, end: float) -> Progress:
+    return lambda part, text: progress(start + (end - start) * part, text)
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return os.path.realpath(path.parent) == os.path.realpath(folder)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"The folder of models {folder} cannot be made ({error.strerror}); choose another one "
+            "in the options, or do not add the model to the list."
+        ) from error
+    os.rmdir(make_workspace(folder / "model"))
+
+
+def _write(source: Path, target: Path) -> None:
+    try:
+        publish(source, target)
+    except OSError as error:
+        raise RasterError(
+            f"{target} cannot be written ({error.strerror}). Choose another folder, or free it."
+        ) from error
