@@ -80,6 +80,18 @@ def check_model(card: ModelCard, knob: float | None, maps: list[str]) -> None:
         )
 
 
+def check_affine(card: ModelCard) -> None:
+    """Refuse to fine-tune a model that has no unbiased risk."""
+    if not card.affine:
+        raise InvalidInput(
+            translate(
+                "Speckless",
+                "The model '{model}' cannot be fine-tuned: it has no maps a and b. Choose a "
+                "DoPAMINE model.",
+            ).format(model=card.id)
+        )
+
+
 def destination(value: Any) -> str:
     """File a user asked an output to be written to; "" for none or a temporary one."""
     if isinstance(value, QgsProcessingOutputLayerDefinition):

@@ -29,7 +29,7 @@ from .checks import (
     is_asked,
 )
 from .despeckle_parameters import DespeckleParameters
-from .postprocess import KeepRenderer, renderer_for
+from .postprocess import keep_renderer, shown_renderer
 from .raster_algorithm import DOMAINS, PRECISIONS
 from .sources import gdal_source
 
@@ -111,9 +111,7 @@ class DespeckleAlgorithm(DespeckleParameters):
             raise QgsProcessingException(str(error)) from error
         self.warn_of_options(layer, feedback)
         self._job = self._job_from(parameters, context, source, window)
-        project = context.project()
-        shown = project is not None and project.mapLayer(layer.id()) is not None
-        self._renderer = renderer_for(layer, self._job.bands or ()) if shown else None
+        self._renderer = shown_renderer(layer, self._job.bands or (), context)
         return True
 
     def _job_from(
@@ -170,10 +168,8 @@ class DespeckleAlgorithm(DespeckleParameters):
             raise QgsProcessingException(str(error)) from error
         self._report(result, feedback)
         # Intensity made of complex values has a style of its own.
-        loads = context.willLoadLayerOnCompletion(job.output)
-        if self._renderer is not None and loads and result.domain != "complex":
-            details = context.layerToLoadOnCompletionDetails(job.output)
-            details.setPostProcessor(KeepRenderer(self._renderer))
+        if result.domain != "complex":
+            keep_renderer(context, job.output, self._renderer)
         return {
             **result.paths,
             self.LOOKS_USED: result.looks_used,

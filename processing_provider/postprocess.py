@@ -43,6 +43,24 @@ class KeepRenderer(QgsProcessingLayerPostProcessorInterface):
             layer.triggerRepaint()
 
 
+def shown_renderer(
+    layer: QgsRasterLayer, bands: Sequence[int], context: QgsProcessingContext
+) -> QgsRasterRenderer | None:
+    """As `renderer_for`, for a layer of the project; None for one that is not shown there."""
+    project = context.project()
+    shown = project is not None and project.mapLayer(layer.id()) is not None
+    return renderer_for(layer, bands) if shown else None
+
+
+def keep_renderer(
+    context: QgsProcessingContext, path: str, renderer: QgsRasterRenderer | None
+) -> None:
+    """Have a result shown in a style, if it is to be shown at all."""
+    if renderer is not None and context.willLoadLayerOnCompletion(path):
+        details = context.layerToLoadOnCompletionDetails(path)
+        details.setPostProcessor(KeepRenderer(renderer))
+
+
 def renderer_for(layer: QgsRasterLayer, bands: Sequence[int]) -> QgsRasterRenderer | None:
     """Copy of a layer's renderer for a raster that holds only some of its bands.
 

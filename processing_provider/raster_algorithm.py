@@ -242,7 +242,7 @@ class RasterAlgorithm(SpecklessAlgorithm):
             ),
             translate(
                 "Speckless",
-                "{coarser} faster where the hardware has it, to about three digits.",
+                "{coarser}: faster where the hardware has it, to about three digits.",
             ).format(coarser=" / ".join(precisions[2:])),
             advanced=True,
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..core.errors import InvalidInput, RasterError
 from ..core.models.registry import free_id
+from ..core.tiling import Window
 from ..raster.creation import check_output, make_workspace
 from ..toolbelt.files import publish
 from .despeckling import DespeckleJob, DespeckleResult
@@ -29,7 +30,9 @@ class AdaptJob:
     tuning : FineTuneJob
         Its output is where the tuned model ends up.
     despeckled : str, optional
-        Raster to write with the tuned model: the bands and the extent of the tuning.
+        Raster to write with the tuned model, of the bands it was tuned on.
+    extent : Window, optional
+        Part of the raster to despeckle; that to learn from is the tuning's.
     creation_options : sequence of str
         Of that raster.
     list_folder : str, optional
@@ -38,6 +41,7 @@ class AdaptJob:
 
     tuning: FineTuneJob
     despeckled: str | None = None
+    extent: Window | None = None
     creation_options: Sequence[str] = ()
     list_folder: str | None = None
 
@@ -98,7 +102,7 @@ class AdaptJob:
             domain=tuned.domain,
             # The maps are made for the knob they were tuned at: no turning.
             looks=tuned.looks,
-            extent=tuning.extent,
+            extent=self.extent,
             device=tuning.device,
             precision=tuning.precision,
             creation_options=self.creation_options,

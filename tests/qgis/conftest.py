@@ -48,6 +48,58 @@ def boxcar(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="session")
+def dopamine(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Weights of a DoPAMINE network of four layers, fresh but always the same."""
+    import torch
+
+    from speckless.plugin.core.models.registry import create
+    from speckless.plugin.core.models.weights import save_model
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    arguments = {"layers": 4, "channels": 6, "blocks": 1, "inputs": "log", "head": "moments"}
+    model = create("dopamine", arguments)
+    card = model.describe(
+        id="tiny", title="Tiny", architecture="dopamine", arguments=arguments, scale="geometric"
+    )
+    save_model(path, model, card)
+    return str(path)
+
+
+@pytest.fixture
+def user_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of the user's models, not there yet, and no settings of the machine's user."""
+    from speckless.plugin.toolbelt.settings import Settings
+
+    settings = Settings(model_folder=str(tmp_path / "profile" / "models"))
+    monkeypatch.setattr(Settings, "load", classmethod(lambda cls: settings))
+    return tmp_path / "profile" / "models"
+
+
+@pytest.fixture
+def finetune(plugin: Any, dopamine: str) -> Callable[..., dict[str, Any]]:
+    def finetune(feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
+        """Check the parameters and run, as the toolbox does; raise what the user would read."""
+        algorithm = plugin.provider.algorithm("finetune").create()
+        context = QgsProcessingContext()
+        context.setProject(QgsProject.instance())
+        parameters = {
+            "MODEL_FILE": dopamine, "LOOKS": 4, "EPOCHS": 1, "LEARNING_RATE": 1e-3,
+            "AUGMENT": "FT", "DEVICE": "cpu", "MODEL_OUTPUT": "TEMPORARY_OUTPUT", **parameters,
+        }  # fmt: skip
+        accepted, problem = algorithm.checkParameterValues(parameters, context)
+        if not accepted:
+            raise ValueError(problem)
+        feedback = feedback or Recorder()
+        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
+        if not succeeded:
+            raise ValueError("\n".join(feedback.errors))
+        return results
+
+    return finetune
+
+
 @pytest.fixture
 def write_raster(tmp_path: Path) -> Callable[..., str]:
     def write(

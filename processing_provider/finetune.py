@@ -1,0 +1,276 @@
+"""The algorithm "Fine-tune model on SAR image" (speckless:finetune)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..plugin.core.errors import Cancelled, InvalidInput, SpecklessError
+from ..plugin.core.tiling import Window
+from ..plugin.core.tuning import DEPTHS
+from ..plugin.jobs.adapting import AdaptJob, AdaptResult
+from ..plugin.jobs.finetuning import FineTuneJob
+from ..plugin.raster.polygons import PolygonMask
+from ..plugin.raster.writer import check_output
+from ..plugin.toolbelt.settings import Settings
+from .areas import learning_window, polygon_mask
+from .base import Progress, number_or_none
+from .checks import (
+    check_affine,
+    check_choice,
+    check_device,
+    check_positive,
+    destination,
+    is_asked,
+)
+from .finetune_parameters import AUGMENTS, FineTuneParameters
+from .models import affine_models, user_folder
+from .postprocess import keep_renderer, shown_renderer
+from .raster_algorithm import DOMAINS, PRECISIONS
+from .sources import gdal_source
+
+translate = QCoreApplication.translate
+
+
+class FineTuneAlgorithm(FineTuneParameters):
+    """Makes an `AdaptJob` of the parameters and runs it."""
+
+    def name(self) -> str:
+        return "finetune"
+
+    def displayName(self) -> str:
+        return translate("Speckless", "Fine-tune model on SAR image")
+
+    def tags(self) -> list[str]:
+        return translate(
+            "Speckless",
+            "fine-tune,finetune,train,adapt,self-supervised,AFT,despeckle,speckle,SAR,radar,"
+            "Sentinel-1,neural network,deep learning,DoPAMINE,model,risk",
+        ).split(",")
+
+    def group(self) -> str:
+        return translate("Speckless", "Despeckling")
+
+    def groupId(self) -> str:
+        return "despeckling"
+
+    def shortDescription(self) -> str:
+        return translate(
+            "Speckless",
+            "Adapts a DoPAMINE network to the image it is to despeckle, without a clean one, and "
+            "tells by how much its estimated error fell.",
+        )
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
+        try:
+            layer = self.input_layer(parameters, context)
+            self._check(parameters, context, gdal_source(layer))
+        except SpecklessError as error:
+            return False, str(error)
+        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
+
+    def _check(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, source: str
+    ) -> None:
+        for name in (self.LOOKS, self.KNOB, self.LEARNING_RATE):
+            check_positive(name, self.optional_number(parameters, name, context))
+        for name, options in (
+            (self.DOMAIN, DOMAINS),
+            (self.AUGMENT, AUGMENTS),
+            (self.DEPTH, list(DEPTHS)),
+            (self.PRECISION, PRECISIONS[:3]),
+        ):
+            check_choice(name, parameters.get(name), options)
+        check_device(self.parameterAsString(parameters, self.DEVICE, context))
+        check_affine(self.model_card(parameters, context, affine_models()[1]))
+        targets = {
+            name: destination(parameters.get(name))
+            for name in (self.MODEL_OUTPUT, self.OUTPUT, self.REPORT)
+        }
+        if targets[self.OUTPUT]:
+            check_output(targets[self.OUTPUT], [source])
+        if targets[self.MODEL_OUTPUT]:
+            job = self._tuning(parameters, context, source)
+            replace(job, output=targets[self.MODEL_OUTPUT]).check_output()
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        # QGIS 3.22 does not ask by itself when run by qgis_process or from a script.
+        ready, problem = self.canExecute()
+        if not ready:
+            raise QgsProcessingException(problem)
+        try:
+            layer = self.input_layer(parameters, context)
+            source = gdal_source(layer)
+            window = learn = self.window(parameters, context, source, layer)
+            area = self._area(parameters, context, feedback)
+            if area is not None:
+                learn = learning_window(area, window)
+        except SpecklessError as error:
+            raise QgsProcessingException(str(error)) from error
+        self.warn_of_options(layer, feedback)
+        tuning = self._tuning(parameters, context, source, learn, area)
+        self._job = AdaptJob(tuning, extent=window)
+        self._renderer = shown_renderer(layer, tuning.bands or (), context)
+        return True
+
+    def _area(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> PolygonMask | None:
+        value = parameters.get(self.TRAINING_AREA)
+        if value in (None, ""):
+            return None
+        features = self.parameterAsSource(parameters, self.TRAINING_AREA, context)
+        if features is None:
+            raise InvalidInput(
+                translate(
+                    "Speckless", "The training area '{value}' cannot be read as a layer."
+                ).format(value=value)
+            )
+        layer = self.input_layer(parameters, context)
+        return polygon_mask(features, layer.crs(), gdal_source(layer), context, feedback)
+
+    def _tuning(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        source: str,
+        learn: Window | None = None,
+        area: PolygonMask | None = None,
+    ) -> FineTuneJob:
+        settings = Settings.load()
+        rate = self.optional_number(parameters, self.LEARNING_RATE, context)
+        return FineTuneJob(
+            input=source,
+            output="",
+            bands=self.parameterAsInts(parameters, self.BANDS, context) or None,
+            model=self.parameterAsEnumString(parameters, self.MODEL, context),
+            model_file=self.parameterAsFile(parameters, self.MODEL_FILE, context) or None,
+            domain=self.parameterAsEnumString(parameters, self.DOMAIN, context),
+            looks=self.optional_number(parameters, self.LOOKS, context),
+            knob=self.optional_number(parameters, self.KNOB, context),
+            extent=learn,
+            area=area,
+            epochs=self.parameterAsInt(parameters, self.EPOCHS, context),
+            learning_rate=rate or 0.0,
+            augment=self.parameterAsEnumString(parameters, self.AUGMENT, context) == "AFT",
+            depth=self.parameterAsEnumString(parameters, self.DEPTH, context),
+            seed=self.parameterAsInt(parameters, self.SEED, context),
+            stride=self.parameterAsInt(parameters, self.STRIDE, context),
+            pixels=self.parameterAsInt(parameters, self.PIXELS, context),
+            device=self.device(parameters, context),
+            precision=self.parameterAsEnumString(parameters, self.PRECISION, context),
+            python=settings.engine_python or None,
+            model_folders=[str(folder) for folder in settings.model_folders()],
+        )
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        model = self.parameterAsFileOutput(parameters, self.MODEL_OUTPUT, context)
+        asked = is_asked(parameters.get(self.OUTPUT))
+        output = self.parameterAsOutputLayer(parameters, self.OUTPUT, context) if asked else ""
+        adds = self.parameterAsBool(parameters, self.ADD_TO_MODELS, context)
+        tuning = self._job.tuning
+        progress = Progress(feedback)
+        try:
+            job = replace(
+                self._job,
+                tuning=replace(tuning, output=model, model_id=_model_id(tuning, model)),
+                despeckled=output or None,
+                list_folder=str(user_folder()) if adds else None,
+            )
+            result = job.run(progress, progress.is_cancelled)
+        except Cancelled as error:
+            # Returning would leave qgis_process with exit code 0 and no file.
+            raise QgsProcessingException(translate("Speckless", "cancelled")) from error
+        except SpecklessError as error:
+            raise QgsProcessingException(str(error)) from error
+        self._report(result, feedback)
+        if result.tuned.domain != "complex":
+            keep_renderer(context, output, self._renderer)
+        return self._results(result)
+
+    def _results(self, result: AdaptResult) -> dict[str, Any]:
+        tuned = result.tuned
+        change, error = tuned.risk_change
+        results = {
+            self.MODEL_OUTPUT: tuned.path,
+            self.RISK_BEFORE: number_or_none(tuned.risk_before),
+            self.RISK_AFTER: number_or_none(tuned.risk_after),
+            self.RISK_CHANGE: number_or_none(change),
+            self.RISK_CHANGE_ERROR: number_or_none(error),
+            self.BEST_EPOCH: tuned.tuned.best_epoch,
+            self.STRIDE_USED: tuned.stride,
+            self.LOOKS_USED: tuned.looks,
+            self.MODEL_ID: tuned.tuned.card.id,
+            self.DEVICE_USED: tuned.tuned.device,
+        }
+        if result.despeckled is not None:
+            results[self.OUTPUT] = result.despeckled.paths["OUTPUT"]
+        return results
+
+    def _report(self, result: AdaptResult, feedback: QgsProcessingFeedback) -> None:
+        tuned = result.tuned
+        for warning in tuned.warnings:
+            feedback.pushWarning(warning)
+        if not tuned.tuned.best_epoch:
+            feedback.pushWarning(
+                translate(
+                    "Speckless",
+                    "No epoch lowered the estimated risk: the tuned model is the one it started "
+                    "from. Try a lower learning rate, more pixels, or another area.",
+                )
+            )
+        change, error = tuned.risk_change
+        feedback.pushInfo(
+            translate(
+                "Speckless",
+                "Estimated risk of the held-out pixels: {before:.4g} before, {after:.4g} after, "
+                "change {change:+.3g} ± {error:.2g} (epoch {epoch}). {pixels} pixels in "
+                "{seconds:.1f} s.",
+            ).format(
+                before=tuned.risk_before,
+                after=tuned.risk_after,
+                change=change,
+                error=error,
+                epoch=tuned.tuned.best_epoch,
+                pixels=tuned.pixels,
+                seconds=tuned.seconds,
+            )
+        )
+        if result.listed:
+            feedback.pushInfo(
+                translate("Speckless", "In the list of models as '{name}' ({path}).").format(
+                    name=tuned.tuned.card.id, path=result.listed
+                )
+            )
+
+
+def _model_id(tuning: FineTuneJob, output: str) -> str:
+    """Id of the tuned model: the file's name, or one of start and image for a temporary file."""
+    name = Path(output).stem
+    if name != FineTuneParameters.MODEL_OUTPUT:
+        return name
+    parent = Path(tuning.model_file).stem if tuning.model_file else tuning.model
+    # A subdataset's name holds quotes, colons and slashes.
+    scene = re.sub(r"[^\w.-]+", "-", Path(tuning.input).stem).strip("-")
+    return f"{parent}-{scene}"

@@ -1,0 +1,320 @@
+"""What speckless:finetune asks for and gives: names, labels and help, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..plugin.core.tuning import DEPTHS
+from .models import affine_models
+from .raster_algorithm import PRECISIONS, RasterAlgorithm
+
+translate = QCoreApplication.translate
+
+AUGMENTS = ["AFT", "FT"]
+LARGEST_STRIDE = 8
+FEWEST_PIXELS, MOST_PIXELS = 64, 2**26
+
+
+class FineTuneParameters(RasterAlgorithm):
+    """The declaration of "Fine-tune model on SAR image"."""
+
+    TRAINING_AREA = "TRAINING_AREA"
+    EPOCHS = "EPOCHS"
+    LEARNING_RATE = "LEARNING_RATE"
+    AUGMENT = "AUGMENT"
+    DEPTH = "DEPTH"
+    SEED = "SEED"
+    STRIDE = "STRIDE"
+    PIXELS = "PIXELS"
+    ADD_TO_MODELS = "ADD_TO_MODELS"
+    MODEL_OUTPUT = "MODEL_OUTPUT"
+    OUTPUT = "OUTPUT"
+    REPORT = "REPORT"
+    RISK_BEFORE = "RISK_BEFORE"
+    RISK_AFTER = "RISK_AFTER"
+    RISK_CHANGE = "RISK_CHANGE"
+    RISK_CHANGE_ERROR = "RISK_CHANGE_ERROR"
+    BEST_EPOCH = "BEST_EPOCH"
+    STRIDE_USED = "STRIDE_USED"
+    MODEL_ID = "MODEL_ID"
+
+    def introduction(self) -> list[str]:
+        return [
+            translate(
+                "Speckless",
+                "DoPAMINE learns from the very image it is to despeckle, without a clean one: "
+                "its map a·Z + b is blind to the pixel itself, which makes an unbiased estimate "
+                "of its squared error possible. That estimate is the loss. Some of the pixels "
+                "are left out of it; by their estimated error (the risk) the best epoch is "
+                "chosen, the untuned start among them.",
+            ),
+            translate(
+                "Speckless",
+                "The tuned model is a file of its own for <i>Despeckle SAR image</i>. The premise "
+                "is speckle independent between pixels; where neighbours are correlated, the "
+                "risk comes out too low, so only every n-th pixel is learnt from, and the log "
+                "says so. A scene with more pixels than asked for is sampled by windows spread "
+                "over it.",
+            ),
+        ]
+
+    def output_help(self) -> list[tuple[str, str]]:
+        return [
+            (
+                f"{self.RISK_BEFORE}, {self.RISK_AFTER}",
+                translate(
+                    "Speckless",
+                    "Estimated mean squared error of the held-out pixels, over the scene's mean "
+                    "intensity squared, or for models made for SAR over that of each pixel's "
+                    "surroundings: a number without unit, comparable within one run only.",
+                ),
+            ),
+            (
+                f"{self.RISK_CHANGE}, {self.RISK_CHANGE_ERROR}",
+                translate(
+                    "Speckless",
+                    "After less before, negative where the model got better, and the standard "
+                    "error of that. Both risks are of the same pixels, so their difference is "
+                    "known far better than either.",
+                ),
+            ),
+            (
+                f"{self.BEST_EPOCH}, {self.STRIDE_USED}, {self.LOOKS_USED}",
+                translate(
+                    "Speckless",
+                    "Epoch whose weights were taken (0: those before), distance of the pixels "
+                    "learnt from together, number of looks as given or estimated.",
+                ),
+            ),
+            (
+                f"{self.MODEL_ID}, {self.DEVICE_USED}",
+                translate("Speckless", "Name of the tuned model, and what did the work."),
+            ),
+        ]
+
+    def references(self) -> list[str]:
+        return [
+            "Joo, S., Cha, S., Moon, T. (2019). DoPAMINE: Double-sided masked CNN for pixel "
+            "adaptive multiplicative noise despeckling. AAAI 33, 4031-4038. "
+            "doi:10.1609/aaai.v33i01.33014031",
+        ]
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self.add_raster(
+            translate(
+                "Speckless",
+                "One model is tuned on all of them. By default all but alpha and mask bands.",
+            )
+        )
+        models, default = affine_models()
+        self.add_model(
+            models,
+            default,
+            translate("Speckless", "To start from. Affine models only: those with maps a and b."),
+        )
+        self._add_scene()
+        self._add_tuning()
+        self._add_advanced()
+        self._add_outputs()
+
+    def _add_scene(self) -> None:
+        self.add_domain(translate("Speckless", "The result has the same domain."))
+        self.add_looks()
+        self.add_number_of_looks(
+            self.KNOB,
+            translate("Speckless", "Knob: looks of the loss (those of the scene if empty)"),
+            translate(
+                "Speckless",
+                "L in the loss. A lower value than the scene's tunes towards a smoother result, "
+                "a higher one towards a sharper one that keeps more speckle.",
+            ),
+        )
+        self.add_extent(
+            translate("Speckless", "Part of the image to learn from, and to despeckle. In any CRS.")
+        )
+        self.add(
+            QgsProcessingParameterFeatureSource(
+                self.TRAINING_AREA,
+                translate("Speckless", "Training area (polygons)"),
+                [QgsProcessing.SourceType.TypeVectorPolygon],
+                optional=True,
+            ),
+            translate(
+                "Speckless",
+                "Learn from the pixels whose centres lie in these polygons, in any CRS; the "
+                "despeckled image is not limited by them. Choose what matters to you in the scene.",
+            ),
+        )
+
+    def _add_tuning(self) -> None:
+        number = QgsProcessingParameterNumber
+        self.add(
+            number(
+                self.EPOCHS, translate("Speckless", "Epochs"), number.Type.Integer, 10,
+                minValue=1, maxValue=10000,
+            ),
+            translate(
+                "Speckless",
+                "Rounds over the pixels, at most; it ends after three that did not lower the "
+                "risk. The paper takes 10.",
+            ),
+        )  # fmt: skip
+        self.add(
+            number(
+                self.LEARNING_RATE,
+                translate("Speckless", "Learning rate (that of the depth if empty)"),
+                number.Type.Double, None, optional=True, minValue=0.0,
+            ),
+            translate(
+                "Speckless",
+                "Of the Adam optimiser, per step. By default 1.2e-5 for full (the paper's), "
+                "3e-4 for head, 1e-3 for scale. Lower it where the risk rises.",
+            ),
+        )  # fmt: skip
+        self.add(
+            QgsProcessingParameterEnum(
+                self.AUGMENT,
+                translate("Speckless", "Augmentation"),
+                options=AUGMENTS,
+                defaultValue=AUGMENTS[0],
+                usesStaticStrings=True,
+            ),
+            translate(
+                "Speckless",
+                "AFT: every epoch sees all 8 flips and rotations, 8 steps an image; in the paper "
+                "it gains more and overfits later. FT: only the image as it is, one step.",
+            ),
+        )
+        self.add(
+            QgsProcessingParameterEnum(
+                self.DEPTH,
+                translate("Speckless", "Depth"),
+                options=list(DEPTHS),
+                defaultValue=DEPTHS[0],
+                usesStaticStrings=True,
+            ),
+            translate(
+                "Speckless",
+                "full: all weights, as in the paper; a step costs a few passes of the network "
+                "over the pixels, long without a GPU, and can gain the most. head: only the 1×1 "
+                "layers at the end; the features before them are computed once a flip, so that "
+                "steps are many times cheaper, for a part of the gain. scale: a factor on each "
+                "feature and the last layer; as cheap as the head, with the fewest numbers to "
+                "learn: for small areas.",
+            ),
+        )
+        self.add(
+            number(
+                self.SEED, translate("Speckless", "Seed"), number.Type.Integer, 0, minValue=0,
+                maxValue=2**31 - 1,
+            ),
+            translate(
+                "Speckless",
+                "Draws the pixels held out, the windows and the order; the same gives the same.",
+            ),
+        )  # fmt: skip
+        self.add(
+            QgsProcessingParameterBoolean(
+                self.ADD_TO_MODELS,
+                translate("Speckless", "Add the tuned model to the list"),
+                defaultValue=False,
+            ),
+            translate(
+                "Speckless",
+                "Puts a copy into the folder of models in the user profile, under the name of "
+                "the file, or that of the start and the image; numbered where that is taken.",
+            ),
+        )
+
+    def _add_advanced(self) -> None:
+        number = QgsProcessingParameterNumber
+        self.add(
+            number(
+                self.STRIDE, translate("Speckless", "Stride (pixels, 0 for automatic)"),
+                number.Type.Integer, 0, minValue=0, maxValue=LARGEST_STRIDE,
+            ),
+            translate(
+                "Speckless",
+                "Learn from every n-th pixel of every n-th row together, which cures speckle "
+                "that is correlated between neighbours. Automatic takes the least (up to 4) at "
+                "which the correlation is below 0.1.",
+            ),
+            advanced=True,
+        )  # fmt: skip
+        self.add(
+            number(
+                self.PIXELS, translate("Speckless", "Pixels to learn from, at most"),
+                number.Type.Integer, 512 * 512, minValue=FEWEST_PIXELS, maxValue=MOST_PIXELS,
+            ),
+            translate(
+                "Speckless",
+                "Of all bands together. Time and memory grow with it; the paper takes 512 × 512.",
+            ),
+            advanced=True,
+        )  # fmt: skip
+        self.add_device(PRECISIONS[:3])
+
+    def _add_outputs(self) -> None:
+        self.add(
+            QgsProcessingParameterFileDestination(
+                self.MODEL_OUTPUT,
+                translate("Speckless", "Tuned model"),
+                translate("Speckless", "Speckless models (*.safetensors)"),
+            ),
+            translate(
+                "Speckless",
+                "Weights and a card that tells their parent, recipe and risks. For MODEL_FILE of "
+                "Despeckle SAR image, on this image or on others like it.",
+            ),
+        )
+        self.add(
+            QgsProcessingParameterRasterDestination(
+                self.OUTPUT,
+                translate("Speckless", "Despeckled by the tuned model"),
+                optional=True,
+                createByDefault=False,
+            ),
+            translate("Speckless", "Whole image, or the extent; in the style of the input."),
+        )
+        self.add(
+            QgsProcessingParameterFileDestination(
+                self.REPORT,
+                translate("Speckless", "Report"),
+                translate("Speckless", "HTML files (*.html)"),
+                optional=True,
+                createByDefault=False,
+            ),
+            translate(
+                "Speckless",
+                "One HTML file to read and print: settings, the course of the risk with standard "
+                "errors, pictures and maps of a before and after.",
+            ),
+        )
+        for name, title in (
+            (self.RISK_BEFORE, translate("Speckless", "Estimated risk before")),
+            (self.RISK_AFTER, translate("Speckless", "Estimated risk after")),
+            (self.RISK_CHANGE, translate("Speckless", "Change of the risk")),
+            (self.RISK_CHANGE_ERROR, translate("Speckless", "Standard error of the change")),
+            (self.BEST_EPOCH, translate("Speckless", "Best epoch")),
+            (self.STRIDE_USED, translate("Speckless", "Stride used")),
+            (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
+        ):
+            self.addOutput(QgsProcessingOutputNumber(name, title))
+        for name, title in (
+            (self.MODEL_ID, translate("Speckless", "Name of the tuned model")),
+            (self.DEVICE_USED, translate("Speckless", "Device used")),
+        ):
+            self.addOutput(QgsProcessingOutputString(name, title))
