@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -15,10 +16,23 @@ def publish(source: str | Path, target: str | Path) -> None:
     OSError
         When it cannot be written; nothing is left then.
     """
-    target = Path(target)
+    _replace(Path(target), lambda part: shutil.copyfile(source, part))
+
+
+def write_text(target: str | Path, text: str) -> None:
+    """Write a text (UTF-8) likewise.
+
+    Raises
+    ------
+    OSError
+    """
+    _replace(Path(target), lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
+
+
+def _replace(target: Path, write: Callable[[Path], object]) -> None:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        shutil.copyfile(source, part)
+        write(part)
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, target)

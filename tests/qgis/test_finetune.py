@@ -244,9 +244,7 @@ def test_model_saved_in_the_folder_is_not_doubled(
     user_models.mkdir(parents=True)
     target = str(user_models / "mine.safetensors")
     for seed in (0, 1):  # the second replaces the first
-        results = finetune(
-            INPUT=scene, MODEL_OUTPUT=target, ADD_TO_MODELS=True, SEED=seed
-        )
+        results = finetune(INPUT=scene, MODEL_OUTPUT=target, ADD_TO_MODELS=True, SEED=seed)
         assert results["MODEL_ID"] == "mine"
     assert [p.name for p in user_models.iterdir()] == ["mine.safetensors"]
     assert card_of(target).training["recipe"]["seed"] == 1
