@@ -13,7 +13,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from ..plugin.core.errors import Cancelled, InvalidInput, SpecklessError
 from ..plugin.core.tiling import Window
 from ..plugin.core.tuning import DEPTHS
-from ..plugin.jobs.adapting import AdaptJob, AdaptResult
+from ..plugin.jobs.adapting import AdaptJob, AdaptResult, check_report
 from ..plugin.jobs.finetuning import FineTuneJob
 from ..plugin.raster.polygons import PolygonMask
 from ..plugin.raster.writer import check_output
@@ -97,6 +97,8 @@ class FineTuneAlgorithm(FineTuneParameters):
         }
         if targets[self.OUTPUT]:
             check_output(targets[self.OUTPUT], [source])
+        if targets[self.REPORT]:
+            check_report(targets[self.REPORT])
         if targets[self.MODEL_OUTPUT]:
             job = self._tuning(parameters, context, source)
             replace(job, output=targets[self.MODEL_OUTPUT]).check_output()
@@ -188,6 +190,8 @@ class FineTuneAlgorithm(FineTuneParameters):
         model = self.parameterAsFileOutput(parameters, self.MODEL_OUTPUT, context)
         asked = is_asked(parameters.get(self.OUTPUT))
         output = self.parameterAsOutputLayer(parameters, self.OUTPUT, context) if asked else ""
+        asked = is_asked(parameters.get(self.REPORT))
+        report = self.parameterAsFileOutput(parameters, self.REPORT, context) if asked else ""
         adds = self.parameterAsBool(parameters, self.ADD_TO_MODELS, context)
         tuning = self._job.tuning
         progress = Progress(feedback)
@@ -196,6 +200,7 @@ class FineTuneAlgorithm(FineTuneParameters):
                 self._job,
                 tuning=replace(tuning, output=model, model_id=_model_id(tuning, model)),
                 despeckled=output or None,
+                report=report or None,
                 list_folder=str(user_folder()) if adds else None,
             )
             result = job.run(progress, progress.is_cancelled)
@@ -226,6 +231,8 @@ class FineTuneAlgorithm(FineTuneParameters):
         }
         if result.despeckled is not None:
             results[self.OUTPUT] = result.despeckled.paths["OUTPUT"]
+        if result.report:
+            results[self.REPORT] = result.report
         return results
 
     def _report(self, result: AdaptResult, feedback: QgsProcessingFeedback) -> None:

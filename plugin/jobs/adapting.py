@@ -16,14 +16,16 @@ from ..core.errors import InvalidInput, RasterError
 from ..core.models.registry import free_id
 from ..core.tiling import Window
 from ..raster.creation import check_output, make_workspace
+from ..reports.page import Page
 from ..toolbelt.files import publish
 from .despeckling import DespeckleJob, DespeckleResult
 from .finetuning import FineTuneJob, FineTuneResult, IsCancelled, Progress
+from .tuning_report import cut_crop, tuning_page
 
 
 @dataclass(frozen=True)
 class AdaptJob:
-    """Fine-tune a model; then despeckle with it and put it into the list of models, if asked.
+    """Fine-tune a model; if asked, despeckle with it, report, and put it into the list of models.
 
     Attributes
     ----------
@@ -35,6 +37,8 @@ class AdaptJob:
         Part of the raster to despeckle; that to learn from is the tuning's.
     creation_options : sequence of str
         Of that raster.
+    report : str, optional
+        HTML file to write.
     list_folder : str, optional
         Folder of models to add the tuned one to, under an id that none has; made if need be.
     """
@@ -43,6 +47,7 @@ class AdaptJob:
     despeckled: str | None = None
     extent: Window | None = None
     creation_options: Sequence[str] = ()
+    report: str | None = None
     list_folder: str | None = None
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> AdaptResult:
@@ -56,20 +61,27 @@ class AdaptJob:
         self.check()
         if self.list_folder:
             _make_folder(Path(self.list_folder))
-        share = 0.8 if self.despeckled else 0.98
+        share = 0.8 if self.despeckled else 0.96
         with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
             staged = Path(folder, target.name)
             tuning = replace(self.tuning, output=str(staged), model_id=self._id())
             tuned = tuning.run(_between(progress, 0.0, share), is_cancelled)
+            final = replace(tuned, path=str(target))
+            page = None
+            if self.report:
+                crop = cut_crop(self.tuning, tuned, staged, is_cancelled)
+                page = tuning_page(self.tuning, final, crop)
             despeckled = None
             if self.despeckled:
                 job = self._despeckling(staged, tuned)
                 progress(share, "Despeckling with the tuned model.")
                 despeckled = job.run(_between(progress, share, 0.98), is_cancelled)
             _write(staged, target)
+            if page is not None and self.report:
+                _write_page(page, self.report)
         listed = self._add_to_list(target, tuned)
         progress(1.0, "")
-        return AdaptResult(replace(tuned, path=str(target)), despeckled, listed)
+        return AdaptResult(final, despeckled, self.report or "", listed)
 
     def check(self) -> None:
         """Refuse outputs that could not be written; nothing is made but for the folder's test.
@@ -81,6 +93,8 @@ class AdaptJob:
         self.tuning.check_output()
         if self.despeckled:
             check_output(self.despeckled, [self.tuning.input])
+        if self.report:
+            check_report(self.report)
 
     def _id(self) -> str:
         """The id wanted; where it goes into the list, one that is free."""
@@ -128,13 +142,31 @@ class AdaptResult:
     ----------
     tuned : FineTuneResult
     despeckled : DespeckleResult or None
+    report : str
+        File written; empty if none was asked for.
     listed : str
         File in the folder of models; empty if it was not to be added.
     """
 
     tuned: FineTuneResult
     despeckled: DespeckleResult | None
+    report: str
     listed: str
+
+
+def check_report(path: str) -> None:
+    """Refuse a report that could not be written.
+
+    Raises
+    ------
+    InvalidInput, RasterError
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise InvalidInput(f"There is no folder {target.parent}; make it, or choose another one.")
+    if target.is_dir():
+        raise InvalidInput(f"The report {target} is a folder; give the name of a file in it.")
+    os.rmdir(make_workspace(target))
 
 
 def _between(progress: Progress, start: float, end: float) -> Progress:
@@ -154,6 +186,13 @@ def _make_folder(folder: Path) -> None:
             "in the options, or do not add the model to the list."
         ) from error
     os.rmdir(make_workspace(folder / "model"))
+
+
+def _write_page(page: Page, target: str) -> None:
+    try:
+        page.write(target)
+    except OSError as error:
+        raise RasterError(f"The report {target} cannot be written ({error.strerror}).") from error
 
 
 def _write(source: Path, target: Path) -> None:

@@ -28,7 +28,7 @@ class PolygonMask:
 
     A pixel belongs to a polygon that holds its centre ("all touched" of GDAL is off), so that
     polygons side by side share no pixel. Holes are left out, parts of a multipolygon and
-    overlapping polygons united. Polygons may reach beyond the raster. To be used by one thread.
+    overlapping polygons united. Polygons may reach beyond the raster.
 
     Parameters
     ----------
@@ -56,16 +56,16 @@ class PolygonMask:
     def __init__(self, path: str, polygons: Iterable[bytes]) -> None:
         dataset = open_raster(path)
         self.width, self.height = dataset.RasterXSize, dataset.RasterYSize
-        # The source must outlive its layer.
-        self._store, self._layer = _new_layer()
-        count = 0
+        # As bytes, in pixels: objects of OGR may not outlive QGIS, which ends GDAL.
+        self._polygons: list[bytes] = []
+        envelopes = []
         for wkb in polygons:
             for polygon in _parts(wkb):
-                feature = ogr.Feature(self._layer.GetLayerDefn())
-                feature.SetGeometryDirectly(_in_pixels(dataset, polygon))
-                self._layer.CreateFeature(feature)
-                count += 1
-        if not count:
+                moved = _in_pixels(dataset, polygon)
+                self._polygons.append(bytes(moved.ExportToWkb()))
+                envelopes.append(moved.GetEnvelope())
+        self._envelopes = np.array(envelopes)  # (N, 4): left, right, top, bottom
+        if not envelopes:
             raise InvalidInput(
                 "There is no polygon in the layer; draw one, or choose another layer."
             )
@@ -73,33 +73,39 @@ class PolygonMask:
 
     def __call__(self, window: Window) -> BoolArray:
         """Mask of a window, (height, width), which may reach beyond the raster."""
-        mask = np.zeros((window.height, window.width), np.uint8)
-        if self.bounds is None or window.intersection(self.bounds) is None:
-            return mask.astype(bool)
+        left, right, top, bottom = self._envelopes.T
+        near = (left < window.right) & (right > window.x)
+        near &= (top < window.bottom) & (bottom > window.y)
+        if not near.any():
+            return np.zeros((window.height, window.width), bool)
         with gdal_call("rasterise the polygons"):
+            store = _memory_store()
+            layer = store.CreateLayer("polygons", geom_type=ogr.wkbPolygon)
+            for index in np.flatnonzero(near):
+                feature = ogr.Feature(layer.GetLayerDefn())
+                feature.SetGeometry(ogr.CreateGeometryFromWkb(self._polygons[index]))
+                layer.CreateFeature(feature)
             target = gdal.GetDriverByName("MEM").Create("", window.width, window.height, 1)
             target.SetGeoTransform((window.x, 1.0, 0.0, window.y, 0.0, 1.0))
-            self._layer.SetSpatialFilterRect(window.x, window.y, window.right, window.bottom)
-            gdal.RasterizeLayer(target, [1], self._layer, burn_values=[1])
+            gdal.RasterizeLayer(target, [1], layer, burn_values=[1])
             mask = target.ReadAsArray()
         return mask.astype(bool)
 
     def _bounds(self) -> Window | None:
-        left, right, top, bottom = self._layer.GetExtent()
-        # Far outside a raster, columns and rows may be too large for an int of GDAL.
-        left, top = max(left, 0.0), max(top, 0.0)
-        right, bottom = min(right, float(self.width)), min(bottom, float(self.height))
+        lefts, rights, tops, bottoms = self._envelopes.T
+        left, top = max(float(lefts.min()), 0.0), max(float(tops.min()), 0.0)
+        right = min(float(rights.max()), float(self.width))
+        bottom = min(float(bottoms.max()), float(self.height))
         if right <= left or bottom <= top:
             return None
         x, y = math.floor(left), math.floor(top)
         return Window(x, y, math.ceil(right) - x, math.ceil(bottom) - y)
 
 
-def _new_layer() -> tuple[Any, Any]:
+def _memory_store() -> Any:
     # Named "MEM" from GDAL 3.11 on.
     driver = ogr.GetDriverByName("Memory") or ogr.GetDriverByName("MEM")
-    store = driver.CreateDataSource("polygons")
-    return store, store.CreateLayer("polygons", geom_type=ogr.wkbPolygon)
+    return driver.CreateDataSource("polygons")
 
 
 def _parts(wkb: bytes) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -31,11 +32,12 @@ table.data th:first-child, table.data td:first-child { text-align: left; }
 table.data tr.marked td { background: #e8f1fb; font-weight: 600; }
 .wide { overflow-x: auto; }
 .figures { display: flex; flex-wrap: wrap; gap: 1rem 1.2rem; margin: .6rem 0; }
-figure { margin: 0; }
+figure { display: table; margin: 0; }
 figure img { display: block; image-rendering: pixelated; max-width: 100%;
   border: 1px solid #d5dbe3; }
 figure svg { display: block; max-width: 100%; height: auto; }
-figcaption { color: #566172; font-size: .87rem; margin-top: .3rem; max-width: 32rem; }
+figcaption { caption-side: bottom; color: #566172; display: table-caption; font-size: .87rem;
+  padding-top: .3rem; }
 footer { margin-top: 2.5rem; color: #566172; font-size: .87rem; }
 @media print {
   @page { margin: 15mm; }
@@ -45,6 +47,20 @@ footer { margin-top: 2.5rem; color: #566172; font-size: .87rem; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 """
+
+
+def plus_minus(value: float, error: float, signed: bool = False) -> str:
+    """A value and its standard error, to two digits of the error: "0.0830 ± 0.0021"."""
+    if not (math.isfinite(error) and error > 0 and math.isfinite(value)):
+        return _minus(f"{value:{'+' if signed else ''}.4g}")
+    places = max(0, 1 - math.floor(math.log10(error)))
+    if places > 7:
+        return _minus(f"{value:{'+' if signed else ''}.3g} ± {error:.2g}")
+    return _minus(f"{value:{'+' if signed else ''}.{places}f} ± {error:.{places}f}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 class Markup(str):

@@ -16,6 +16,7 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsFeature,
     QgsGeometry,
+    QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingParameterDefinition,
     QgsProject,
@@ -218,7 +219,7 @@ def test_selected_polygons_and_extent_limit_learning_not_the_image(
 
 
 def test_tuned_model_joins_the_list(
-    plugin: Any, finetune: Run, run: Run, scene: str, user_models: Path, tmp_path: Path
+    plugin: Any, finetune: Run, scene: str, user_models: Path, tmp_path: Path
 ) -> None:
     results = finetune(INPUT=scene, ADD_TO_MODELS=True)
     assert results["MODEL_ID"] == "tiny-scene"
@@ -231,9 +232,10 @@ def test_tuned_model_joins_the_list(
         algorithm = plugin.provider.algorithm(name).create()
         options = algorithm.parameterDefinition("MODEL").options()
         assert {"tiny-scene", "tiny-scene-2"} <= set(options)
-    output = str(tmp_path / "x.tif")
-    used = run(INPUT=scene, MODEL_FILE=None, MODEL="tiny-scene-2", OUTPUT=output)
-    assert used["MODEL_USED"] == "tiny-scene-2"
+    despeckle = plugin.provider.algorithm("despeckle").create()
+    wanted = {"INPUT": scene, "MODEL": "tiny-scene-2", "OUTPUT": str(tmp_path / "x.tif")}
+    used, done = despeckle.run(wanted, QgsProcessingContext(), Recorder())
+    assert done and used["MODEL_USED"] == "tiny-scene-2"
     start = finetune(INPUT=scene, MODEL_FILE=None, MODEL="tiny-scene")
     assert card_of(start["MODEL_OUTPUT"]).parent == "tiny-scene"
 
@@ -276,8 +278,6 @@ def test_broken_and_double_files_do_not_break_the_list(
 def test_batch_reuses_the_algorithm(
     plugin: Any, dopamine: str, write_raster: Callable[..., str], tmp_path: Path
 ) -> None:
-    from qgis.core import QgsProcessingContext
-
     algorithm = plugin.provider.algorithm("finetune").create()
     for number in (1, 2):
         values = np.random.default_rng(number).gamma(4.0, 0.25, (40, 40))

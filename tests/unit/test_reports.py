@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from speckless.plugin.reports.charts import Series, line_chart, linear_ticks
-from speckless.plugin.reports.page import Markup, Page
+from speckless.plugin.reports.page import Markup, Page, plus_minus
 from speckless.plugin.reports.pictures import (
     colour_bar,
     decibels,
@@ -89,6 +89,19 @@ def test_page_is_written_whole(tmp_path):
     with pytest.raises(OSError):
         page.write(tmp_path / "no" / "r.html")
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "wanted"),
+    [
+        (0.083048, 0.0206, "0.083 ± 0.021"), (-0.00257916, 0.0036615, "−0.0026 ± 0.0037"),
+        (1234.5, 56.7, "1234 ± 57"), (3.0, 0.0, "3"), (1e-9, 2e-9, "1e−09 ± 2e−09"),
+        (2.0, math.nan, "2"),
+    ],
+)  # fmt: skip
+def test_values_have_the_digits_of_their_error(value, error, wanted):
+    assert plus_minus(value, error) == wanted
+    assert plus_minus(abs(value), error, signed=True) == "+" + wanted.lstrip("−")
 
 
 def decoded(data):

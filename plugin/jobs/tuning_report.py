@@ -1,0 +1,349 @@
+"""The report of a fine-tuning: what was set, how the risk went, and what one sees of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.models.card import ModelCard
+from ..core.tiling import Window
+from ..engine.client import Engine, TileRequest, shared_engine
+from ..raster.source import RasterSource
+from ..reports.charts import Series, line_chart
+from ..reports.page import Markup, Page, plus_minus
+from ..reports.pictures import colour_bar, decibels, picture, stretch
+from ..version import VERSION
+from .finetune_result import FineTuneResult
+from .finetuning import FineTuneJob
+
+Array = npt.NDArray[Any]
+IsCancelled = Callable[[], bool]
+
+# Side of the part shown, and how wide it is on the page: two pixels of a screen for each.
+_SIDE = 160
+_SHOWN = 320
+# Places looked at along each side of the scene to find one with detail.
+_PLACES = 5
+_BLOCK = 4
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of a scene before and after the tuning, one band, linear intensity.
+
+    Attributes
+    ----------
+    band : int
+    window : Window
+    noisy, before, after : ndarray, (height, width)
+        Intensity, and the estimates of the two models; NaN where invalid.
+    slope_before, slope_after : ndarray, (height, width)
+        The maps a of the two.
+    """
+
+    band: int
+    window: Window
+    noisy: Array
+    before: Array
+    after: Array
+    slope_before: Array
+    slope_after: Array
+
+
+def cut_crop(
+    job: FineTuneJob, result: FineTuneResult, model: str | Path, is_cancelled: IsCancelled
+) -> Crop:
+    """Despeckle the part of the scene with the most detail, by the model before and after.
+
+    Parameters
+    ----------
+    job : FineTuneJob
+    result : FineTuneResult
+        Of that job.
+    model : str or Path
+        The tuned model's file, wherever it lies by now.
+    is_cancelled : callable
+
+    Raises
+    ------
+    Cancelled, EngineError, ModelError, RasterError
+    """
+    with RasterSource(job.input, job.bands, result.domain) as source:
+        band = source.bands[0]
+        whole = Window(0, 0, source.width, source.height)
+        extent = whole if job.extent is None else whole.intersection(job.extent) or whole
+        window = _most_detailed(source, band, extent)
+        halo = result.tuned.card.halo
+        wide = Window(
+            window.x - halo, window.y - halo, window.width + 2 * halo, window.height + 2 * halo
+        ).intersection(whole)
+        assert wide is not None
+        intensity, valid = source.read(band, wide)
+    inner = window.shifted(-wide.x, -wide.y)
+    scale = result.scales[band]
+    request = TileRequest(intensity, valid, inner, scale, result.looks, None, ("x", "a"))
+    with shared_engine(job.python, is_cancelled) as engine:
+        start = _estimate(engine, job, job.model_path(), request, is_cancelled)
+        tuned = _estimate(engine, job, Path(model), request, is_cancelled)
+    rows, columns = slice(inner.y, inner.bottom), slice(inner.x, inner.right)
+    noisy = np.where(valid, intensity, np.nan)[rows, columns]
+    return Crop(band, window, noisy, start["x"], tuned["x"], start["a"], tuned["a"])
+
+
+def tuning_page(job: FineTuneJob, result: FineTuneResult, crop: Crop) -> Page:
+    """Write the report of a fine-tuning.
+
+    Parameters
+    ----------
+    job : FineTuneJob
+    result : FineTuneResult
+    crop : Crop
+    """
+    card = result.tuned.card
+    page = Page(f"Fine-tuning on {Path(job.input).name}", _date())
+    for warning in result.warnings:
+        page.warning(warning)
+    page.section("Outcome")
+    page.text(_verdict(result))
+    page.pairs(_outcome(result))
+    page.section("Course of the estimated risk")
+    page.text(
+        "Estimated mean squared error of pixels that the loss does not see, "
+        f"{_unit(card)}. It is unbiased where the speckle of neighbouring pixels is "
+        "independent, and too low where it is correlated. Bars are standard errors; the dotted "
+        "line marks the epoch whose weights were taken, 0 being the start."
+    )
+    page.figures(_charts(result))
+    page.table(*_history(result))
+    page.section("What is seen")
+    _pictures(page, crop, result)
+    page.section("Scene, model and settings")
+    page.pairs(_settings(job, result))
+    page.footer(
+        f"Speckless {VERSION}. Method: Joo, Cha, Moon, DoPAMINE: Double-sided masked CNN for "
+        "pixel adaptive multiplicative noise despeckling, AAAI 2019."
+    )
+    return page
+
+
+def _estimate(
+    engine: Engine, job: FineTuneJob, model: Path, request: TileRequest, is_cancelled: IsCancelled
+) -> dict[str, Array]:
+    engine.load(model, job.device, job.precision, is_cancelled)
+    try:
+        return engine.result(engine.submit(request, is_cancelled), is_cancelled).arrays
+    except BaseException:
+        engine.cancel()
+        raise
+
+
+def _most_detailed(source: RasterSource, band: int, extent: Window) -> Window:
+    """The window with the most edges that are not speckle, of some spread over the extent."""
+    best, most = None, -math.inf
+    for window in _candidates(extent):
+        intensity, valid = source.read(band, window)
+        found = detail(intensity, valid)
+        if best is None or found > most:
+            best, most = window, found
+    assert best is not None
+    return best
+
+
+def _candidates(extent: Window) -> Iterator[Window]:
+    width, height = min(_SIDE, extent.width), min(_SIDE, extent.height)
+
+    def starts(first: int, length: int, side: int) -> list[int]:
+        count = min(_PLACES, -(-length // side))
+        return [int(first + place) for place in np.linspace(0, length - side, count)]
+
+    for y in starts(extent.y, extent.height, height):
+        for x in starts(extent.x, extent.width, width):
+            yield Window(x, y, width, height)
+
+
+def detail(intensity: Array, valid: Array) -> float:
+    """How much an image changes from place to place, of what is not speckle; 0 at least.
+
+    Mean absolute step of the log of 4×4 means to their neighbours, each counted to a factor
+    of 4 at most so that single bright targets do not decide; less where pixels are invalid.
+    """
+    height, width = (length // _BLOCK * _BLOCK for length in intensity.shape)
+    if not height or not width:
+        return 0.0
+    shape = (height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    kept = valid[:height, :width]
+    sums = np.where(kept, intensity[:height, :width], 0.0).reshape(shape).sum(axis=(1, 3))
+    counts = kept.reshape(shape).sum(axis=(1, 3))
+    usable = (counts == _BLOCK**2) & (sums > 0)
+    logs = np.log(np.where(usable, sums, 1.0))
+    total = 0.0
+    for axis in (0, 1):
+        steps = np.minimum(np.abs(np.diff(logs, axis=axis)), math.log(4))
+        both = usable[1:] & usable[:-1] if axis == 0 else usable[:, 1:] & usable[:, :-1]
+        total += float(steps[both].sum())
+    return total / (2 * usable.size)
+
+
+def _verdict(result: FineTuneResult) -> str:
+    change, error = result.risk_change
+    if not result.tuned.best_epoch:
+        return (
+            "No epoch lowered the estimated risk: the tuned model is the one it started from. "
+            "Try a lower learning rate, more pixels, or another area."
+        )
+    share = -change / abs(result.risk_before) if result.risk_before else math.nan
+    certain = (
+        "clearly more than its standard error"
+        if -change > 2 * error
+        else "within two standard errors, so that it may be chance"
+    )
+    return (
+        f"The estimated risk fell by {plus_minus(-change, error)}, {share:.1%} of what it was: "
+        f"{certain}. The weights are those of epoch {result.tuned.best_epoch}."
+    )
+
+
+def _outcome(result: FineTuneResult) -> list[tuple[str, str]]:
+    history, best = result.tuned.history, result.tuned.best_epoch
+    change, error = result.risk_change
+    return [
+        ("Risk before", _with_error(history[0], "risk")),
+        ("Risk after", _with_error(history[best], "risk")),
+        ("Change", plus_minus(change, error, signed=True)),
+        ("Best epoch", f"{best} of {len(history) - 1} done"),
+        ("Tuned model", f"{result.tuned.card.id}, in {result.path}"),
+    ]
+
+
+def _with_error(entry: dict[str, float], name: str) -> str:
+    return plus_minus(entry[name], entry[f"{name}_standard_error"], signed=name == "change")
+
+
+def _unit(card: ModelCard) -> str:
+    if card.training.get("relative_risk"):
+        return "over the square of the mean around each"
+    return "over the square of the scene's mean intensity"
+
+
+def _charts(result: FineTuneResult) -> list[tuple[Markup, str]]:
+    history = result.tuned.history
+    charts = []
+    for name, label, caption in (
+        ("risk", "estimated risk", "Risk on the held-out pixels."),
+        (
+            "change", "change of the risk",
+            "Its change since the start, on the same pixels: what they share cancels, so the "
+            "bars are far shorter. Below zero is better.",
+        ),
+    ):  # fmt: skip
+        line = Series(
+            label,
+            [entry["epoch"] for entry in history],
+            [entry[name] for entry in history],
+            [entry[f"{name}_standard_error"] for entry in history],
+        )
+        chart = line_chart(
+            [line], "epoch", label, zero_line=name == "change",
+            marked_x=result.tuned.best_epoch, integer_x=True,
+        )  # fmt: skip
+        charts.append((chart, caption))
+    return charts
+
+
+def _history(result: FineTuneResult) -> tuple[list[str], list[list[str]], str, int]:
+    rows = [
+        [
+            f"{entry['epoch']:g}",
+            _with_error(entry, "risk"),
+            _with_error(entry, "change") if entry["epoch"] else "",
+            f"{entry['loss']:.5g}" if "loss" in entry else "",
+        ]
+        for entry in result.tuned.history
+    ]
+    caption = "Loss: mean estimated risk of the pixels learnt from, over the steps of the epoch."
+    return ["epoch", "risk", "change", "loss"], rows, caption, result.tuned.best_epoch
+
+
+def _pictures(page: Page, crop: Crop, result: FineTuneResult) -> None:
+    window = crop.window
+    page.text(
+        f"Columns {window.x} to {window.right - 1}, rows {window.y} to {window.bottom - 1} of "
+        f"band {crop.band}: of the places looked at, the one with the most detail."
+    )
+    images = [decibels(crop.noisy), decibels(crop.before), decibels(crop.after)]
+    low, high = stretch(images[1])
+    names = ("Input", "Despeckled before", "Despeckled after")
+    page.figures(
+        (picture(image, low, high, width=_SHOWN, title=name), f"{name}.")
+        for image, name in zip(images, names)
+    )
+    page.text(f"Black is {low:.1f} dB and less, white {high:.1f} dB and more, in all three.")
+    page.figures(
+        [
+            (picture(crop.slope_before, 0, 1, "viridis", _SHOWN, "a before"), "Slope a before."),
+            (picture(crop.slope_after, 0, 1, "viridis", _SHOWN, "a after"), "Slope a after."),
+            (
+                colour_bar(0, 1, "viridis", "slope a", _SHOWN),
+                "The estimate is a·Z + b: where a is near 0 the surroundings decide and all is "
+                "smoothed, near 1 the pixel is kept as it is.",
+            ),
+        ]
+    )
+    # Speckle's mean in the middle of the gray, two standard deviations to either side.
+    reach = 2 / math.sqrt(result.looks)
+    ratios = []
+    for name, estimate in (("Ratio before", crop.before), ("Ratio after", crop.after)):
+        ratio = _ratio(crop.noisy, estimate)
+        caption = f"{name}: mean {np.nanmean(ratio):.3f}, variance {np.nanvar(ratio):.3f} here."
+        ratios.append((picture(ratio, 1 - reach, 1 + reach, "gray", _SHOWN, name), caption))
+    page.figures(ratios)
+    page.text(
+        "Ratio, input over estimate: what was taken away. Pure speckle of this scene has mean 1 "
+        f"and variance {1 / result.looks:.3g}, and shows no trace of the scene."
+    )
+
+
+def _ratio(noisy: Array, estimate: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = noisy / estimate
+    return np.where(np.isfinite(ratio), ratio, np.nan)
+
+
+def _settings(job: FineTuneJob, result: FineTuneResult) -> list[tuple[str, str]]:
+    card = result.tuned.card
+    recipe = card.training["recipe"]
+    extent = "all"
+    if job.extent is not None:
+        e = job.extent
+        extent = f"columns {e.x} to {e.right - 1}, rows {e.y} to {e.bottom - 1}"
+    return [
+        ("Raster", job.input),
+        ("Bands", ", ".join(map(str, result.scales))),
+        ("Domain", result.domain),
+        ("Looks", f"{result.looks:.3g} ({'estimated' if job.looks is None else 'given'})"),
+        ("Learnt from", f"{extent}{', in the polygons' if job.area is not None else ''}"),
+        ("Pixels", f"{result.pixels}, {recipe['held_out']:.0%} of them held out"),
+        ("Correlation of neighbours", f"{result.correlation:.2f} (white speckle: 0)"),
+        ("Stride", f"{result.stride} ({'automatic' if not job.stride else 'given'})"),
+        ("Started from", f"{card.parent}, SHA-256 {card.training['parent_sha256']}"),
+        ("Tuned model", f"{card.id}, SHA-256 {card.tensors_sha256}"),
+        ("Knob (L of the loss)", f"{result.knob:.3g}"),
+        ("Depth", str(recipe["depth"])),
+        ("Augmentation", "AFT, 8 flips and rotations" if recipe["augment"] else "FT, none"),
+        ("Learning rate", f"{recipe['learning_rate']:.3g}"),
+        ("Epochs", f"{recipe['epochs']} at most, patience {recipe['patience']}"),
+        ("Seed", str(recipe["seed"])),
+        ("Device", f"{result.tuned.device}, {result.tuned.precision}"),
+        ("Time", f"{result.seconds:.1f} s"),
+    ]
+
+
+def _date() -> str:
+    return time.strftime("%Y-%m-%d %H:%M")
