@@ -32,6 +32,8 @@ _SHOWN = 320
 # Places looked at along each side of the scene to find one with detail.
 _PLACES = 5
 _BLOCK = 4
+# Mean of the ratio this far from 1 is no chance in a crop of that size.
+_STRAY = 0.1
 
 
 @dataclass(frozen=True)
@@ -298,12 +300,20 @@ def _pictures(page: Page, crop: Crop, result: FineTuneResult) -> None:
     )
     # Speckle's mean in the middle of the gray, two standard deviations to either side.
     reach = 2 / math.sqrt(result.looks)
-    ratios = []
+    figures, means = [], []
     for name, estimate in (("Ratio before", crop.before), ("Ratio after", crop.after)):
         ratio = _ratio(crop.noisy, estimate)
-        caption = f"{name}: mean {np.nanmean(ratio):.3f}, variance {np.nanvar(ratio):.3f} here."
-        ratios.append((picture(ratio, 1 - reach, 1 + reach, "gray", _SHOWN, name), caption))
-    page.figures(ratios)
+        means.append(float(np.nanmean(ratio)))
+        caption = f"{name}: mean {means[-1]:.3g}, variance {np.nanvar(ratio):.3g} here."
+        figures.append((picture(ratio, 1 - reach, 1 + reach, "gray", _SHOWN, name), caption))
+    page.figures(figures)
+    before, after = (abs(mean - 1) for mean in means)
+    if after > max(_STRAY, before):
+        page.warning(
+            f"The mean of the ratio strays from 1 ({means[1]:.3g}; before: {means[0]:.3g}): "
+            "somewhere the tuned model does not keep the level, most likely in dark areas, where "
+            "errors weigh little in the risk. Use a lower learning rate, or another model."
+        )
     page.text(
         "Ratio, input over estimate: what was taken away. Pure speckle of this scene has mean 1 "
         f"and variance {1 / result.looks:.3g}, and shows no trace of the scene."

@@ -31,7 +31,8 @@ table.data th, table.data td { padding: .25rem .9rem; text-align: right; }
 table.data th:first-child, table.data td:first-child { text-align: left; }
 table.data tr.marked td { background: #e8f1fb; font-weight: 600; }
 .wide { overflow-x: auto; }
-.figures { display: flex; flex-wrap: wrap; gap: 1rem 1.2rem; margin: .6rem 0; }
+.figures { align-items: flex-start; display: flex; flex-wrap: wrap; gap: 1rem 1.2rem;
+  margin: .6rem 0; }
 figure { display: table; margin: 0; }
 figure img { display: block; image-rendering: pixelated; max-width: 100%;
   border: 1px solid #d5dbe3; }
