@@ -15,6 +15,7 @@ from ..plugin.core.tiling import Window
 from ..plugin.core.tuning import DEPTHS
 from ..plugin.jobs.adapting import AdaptJob, AdaptResult, check_report
 from ..plugin.jobs.finetuning import FineTuneJob
+from ..plugin.jobs.tuning_report import STRAY
 from ..plugin.raster.polygons import PolygonMask
 from ..plugin.raster.writer import check_output
 from ..plugin.toolbelt.settings import Settings
@@ -264,6 +265,16 @@ class FineTuneAlgorithm(FineTuneParameters):
                 seconds=tuned.seconds,
             )
         )
+        ratio = result.despeckled.mean_ratio if result.despeckled else 1.0
+        if not abs(ratio - 1) <= STRAY:
+            feedback.pushWarning(
+                translate(
+                    "Speckless",
+                    "The mean of the ratio input/despeckled strays from 1 ({ratio:.3g}): somewhere "
+                    "the tuned model does not keep the level, most likely in dark areas, where "
+                    "errors weigh little in the risk. Use a lower learning rate, or another model.",
+                ).format(ratio=ratio)
+            )
         if result.listed:
             feedback.pushInfo(
                 translate("Speckless", "In the list of models as '{name}' ({path}).").format(

@@ -32,8 +32,8 @@ _SHOWN = 320
 # Places looked at along each side of the scene to find one with detail.
 _PLACES = 5
 _BLOCK = 4
-# Mean of the ratio this far from 1 is no chance in a crop of that size.
-_STRAY = 0.1
+# A mean of the ratio this far from 1 is no chance in a crop of that size.
+STRAY = 0.1
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,11 @@ def _pictures(page: Page, crop: Crop, result: FineTuneResult) -> None:
         (picture(image, low, high, width=_SHOWN, title=name), f"{name}.")
         for image, name in zip(images, names)
     )
-    page.text(f"Black is {low:.1f} dB and less, white {high:.1f} dB and more, in all three.")
+    page.text(
+        f"Black is {low:.1f} dB and less, white {high:.1f} dB and more, in all three.".replace(
+            "-", "−"
+        )
+    )
     page.figures(
         [
             (picture(crop.slope_before, 0, 1, "viridis", _SHOWN, "a before"), "Slope a before."),
@@ -308,7 +312,7 @@ def _pictures(page: Page, crop: Crop, result: FineTuneResult) -> None:
         figures.append((picture(ratio, 1 - reach, 1 + reach, "gray", _SHOWN, name), caption))
     page.figures(figures)
     before, after = (abs(mean - 1) for mean in means)
-    if after > max(_STRAY, before):
+    if after > max(STRAY, before):
         page.warning(
             f"The mean of the ratio strays from 1 ({means[1]:.3g}; before: {means[0]:.3g}): "
             "somewhere the tuned model does not keep the level, most likely in dark areas, where "

@@ -1,4 +1,4 @@
-"""Runs inside the real QGIS window (--code): despeckles the sample by the algorithm's dialog.
+"""Runs inside the real QGIS window (--code): despeckles and fine-tunes by the dialogs.
 
 Writes what it saw to the folder in SPECKLESS_TEST_OUTPUT; test_window.py judges it.
 """
@@ -20,6 +20,7 @@ from qgis.utils import iface
 FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
 SAMPLE = os.environ["SPECKLESS_TEST_SAMPLE"]
 MODEL = os.environ["SPECKLESS_TEST_MODEL"]
+AFFINE = os.environ["SPECKLESS_TEST_AFFINE"]
 
 
 def contrast(layer: Any) -> list[float]:
@@ -33,6 +34,26 @@ def wait_for(condition: Any, milliseconds: int = 60000) -> bool:
             return True
         QTest.qWait(50)
     return False
+
+
+def finetune(layer: str) -> bool:
+    """Fine-tune by the dialog; whether a model was written."""
+    target = FOLDER / "tuned.safetensors"
+    dialog = processing.createAlgorithmDialog(
+        "speckless:finetune",
+        {
+            "INPUT": layer, "MODEL_FILE": AFFINE, "LOOKS": 6, "EPOCHS": 1, "AUGMENT": "FT",
+            "DEPTH": "head", "MODEL_OUTPUT": str(target), "REPORT": str(FOLDER / "report.html"),
+        },
+    )  # fmt: skip
+    dialog.show()
+    QTest.qWait(300)
+    dialog.grab().save(str(FOLDER / "finetune.png"))
+    dialog.runAlgorithm()
+    written = wait_for(lambda: (FOLDER / "report.html").is_file())
+    QTest.qWait(300)
+    dialog.close()
+    return written and target.is_file()
 
 
 def scenario() -> dict[str, Any]:
@@ -57,6 +78,7 @@ def scenario() -> dict[str, Any]:
     seen["result"] = after.source()
     seen["valid"] = after.isValid()
     seen["contrast after"] = contrast(after)
+    seen["tuned"] = finetune(before.id())
     iface.mapCanvas().setExtent(before.extent())
     wait_for(lambda: not iface.mapCanvas().isDrawing(), 10000)
     QTest.qWait(500)

@@ -22,7 +22,10 @@ def folder() -> Path:
     """Screenshots stay here to be looked at; git ignores it."""
     OUTPUT.mkdir(exist_ok=True)
     (OUTPUT / ".gitignore").write_text("*\n")
-    for name in ("seen.json", "despeckled.tif", "dialog.png", "window.png"):
+    for name in (
+        "seen.json", "despeckled.tif", "dialog.png", "window.png", "finetune.png",
+        "tuned.safetensors", "report.html",
+    ):  # fmt: skip
         (OUTPUT / name).unlink(missing_ok=True)
     return OUTPUT
 
@@ -30,11 +33,12 @@ def folder() -> Path:
 @pytest.fixture(scope="module")
 def seen(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the scenario saw in the window."""
-    model = _mean_model(tmp_path_factory.mktemp("gui") / "mean.safetensors")
+    models = tmp_path_factory.mktemp("gui")
     variables = {
         "SPECKLESS_TEST_OUTPUT": str(folder),
         "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
-        "SPECKLESS_TEST_MODEL": str(model),
+        "SPECKLESS_TEST_MODEL": str(_mean_model(models / "mean.safetensors")),
+        "SPECKLESS_TEST_AFFINE": str(_affine_model(models / "tiny.safetensors")),
     }
     errors = run_qgis(Path(__file__).with_name("despeckle_scenario.py"), variables)
     assert (folder / "seen.json").is_file(), errors
@@ -56,14 +60,38 @@ def _mean_model(path: Path) -> Path:
     return path
 
 
+def _affine_model(path: Path) -> Path:
+    import torch
+
+    from speckless.plugin.core.models.registry import create
+    from speckless.plugin.core.models.weights import save_model
+
+    torch.manual_seed(0)
+    arguments = {"layers": 3, "channels": 4, "blocks": 1, "inputs": "log", "head": "moments"}
+    model = create("dopamine", arguments)
+    card = model.describe(
+        id="tiny", title="Tiny", architecture="dopamine", arguments=arguments, scale="geometric"
+    )
+    save_model(path, model, card)
+    return path
+
+
 def test_plugin_is_loaded(seen: dict[str, Any]) -> None:
-    assert {"speckless:despeckle", "speckless:despeckle_and_ratio"} <= set(seen["algorithms"])
+    names = {"despeckle", "despeckle_and_ratio", "finetune", "finetune_despeckle_and_ratio"}
+    assert {f"speckless:{name}" for name in names} <= set(seen["algorithms"])
 
 
 def test_dialog_makes_a_layer(seen: dict[str, Any], folder: Path) -> None:
     assert seen["finished"]
     assert seen["valid"]
     assert seen["result"] == str(folder / "despeckled.tif")
+
+
+def test_dialog_tunes_a_model(seen: dict[str, Any], folder: Path) -> None:
+    from speckless.plugin.core.models.card import ModelCard
+
+    assert seen["tuned"]
+    assert ModelCard.read(folder / "tuned.safetensors").parent == "tiny"
 
 
 def test_result_is_shown_like_the_input(seen: dict[str, Any]) -> None:
@@ -78,7 +106,7 @@ def test_result_is_smoother(seen: dict[str, Any], folder: Path) -> None:
     assert np.std(after[valid]) < 0.95 * np.std(before[valid])
 
 
-@pytest.mark.parametrize("name", ["window.png", "dialog.png"])
+@pytest.mark.parametrize("name", ["window.png", "dialog.png", "finetune.png"])
 def test_window_was_drawn(seen: dict[str, Any], folder: Path, name: str) -> None:
     picture = gdal.Open(str(folder / name)).ReadAsArray()
     assert picture.shape[1] > 300
