@@ -7,6 +7,7 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCsException,
     QgsFeatureRequest,
+    QgsGeometry,
     QgsProcessingContext,
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
@@ -58,12 +59,10 @@ def polygon_mask(
         geometry = feature.geometry()
         if geometry.isNull():
             continue
-        try:
-            geometry.transform(transform)
-        except QgsCsException:
+        if _transformed(geometry, transform):
+            polygons.append(geometry.asWkb().data())
+        else:
             lost += 1
-            continue
-        polygons.append(geometry.asWkb().data())
     if lost and not polygons:
         raise InvalidInput(
             translate(
@@ -80,6 +79,16 @@ def polygon_mask(
             ).format(lost=lost)
         )
     return PolygonMask(path, polygons)
+
+
+def _transformed(geometry: QgsGeometry, transform: QgsCoordinateTransform) -> bool:
+    """Move a geometry into another CRS; False where that has no place for it."""
+    try:
+        geometry.transform(transform)
+    except QgsCsException:
+        return False
+    # Some projections give infinity instead of an error.
+    return geometry.isEmpty() or geometry.boundingBox().isFinite()
 
 
 def learning_window(mask: PolygonMask, extent: Window | None) -> Window:
