@@ -8,6 +8,7 @@ from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
@@ -39,6 +40,7 @@ class DespeckleParameters(SpecklessAlgorithm):
     DOMAIN = "DOMAIN"
     LOOKS = "LOOKS"
     KNOB = "KNOB"
+    KNOB_AUTO = "KNOB_AUTO"
     EXTENT = "EXTENT"
     DEVICE = "DEVICE"
     PRECISION = "PRECISION"
@@ -49,6 +51,8 @@ class DespeckleParameters(SpecklessAlgorithm):
     SLOPE = "SLOPE"
     BIAS = "BIAS"
     LOOKS_USED = "LOOKS_USED"
+    KNOB_USED = "KNOB_USED"
+    CORRELATION = "CORRELATION"
     MEAN_RATIO = "MEAN_RATIO"
     VARIANCE_RATIO = "VARIANCE_RATIO"
     DOMAIN_USED = "DOMAIN_USED"
@@ -75,6 +79,19 @@ class DespeckleParameters(SpecklessAlgorithm):
             (
                 self.LOOKS_USED,
                 translate("Speckless", "Number of looks, as given or estimated from the scene."),
+            ),
+            (
+                self.KNOB_USED,
+                translate("Speckless", "Looks the result is made for: the knob given or chosen."),
+            ),
+            (
+                self.CORRELATION,
+                translate(
+                    "Speckless",
+                    "Correlation of the speckle of neighbouring pixels: near 0 in data as the "
+                    "radar's processor leaves independent samples, 0.2 to 0.8 in most products. "
+                    "DoPAMINE models expect 0. Texture adds some hundredths.",
+                ),
             ),
             (
                 f"{self.MEAN_RATIO}, {self.VARIANCE_RATIO}",
@@ -226,6 +243,21 @@ class DespeckleParameters(SpecklessAlgorithm):
 
     def _add_advanced(self) -> None:
         self.add(
+            QgsProcessingParameterBoolean(
+                self.KNOB_AUTO,
+                translate("Speckless", "Choose the knob of least estimated risk"),
+                defaultValue=False,
+            ),
+            translate(
+                "Speckless",
+                "For DoPAMINE models, in place of a knob: the setting at which the error, as "
+                "estimated without a clean image on a sample of the whole scene, is least "
+                "(KNOB_USED). Sound where the speckle of neighbouring pixels is independent; where "
+                "it is not, a warning says so, and the knob chosen keeps too much speckle.",
+            ),
+            advanced=True,
+        )
+        self.add(
             QgsProcessingParameterString(
                 self.DEVICE, translate("Speckless", "Device"), defaultValue="auto"
             ),
@@ -320,6 +352,8 @@ class DespeckleParameters(SpecklessAlgorithm):
     def _add_figures(self) -> None:
         for name, title in (
             (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
+            (self.KNOB_USED, translate("Speckless", "Knob used, in looks")),
+            (self.CORRELATION, translate("Speckless", "Correlation of neighbouring speckle")),
             (self.MEAN_RATIO, translate("Speckless", "Mean of the ratio")),
             (self.VARIANCE_RATIO, translate("Speckless", "Variance of the ratio")),
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any, NamedTuple
 
@@ -22,6 +23,9 @@ _MAX_LOOKS = 1e5
 # A window of one repeated value is fill, not speckle; float32 rounding stays below this.
 _MIN_LOG_RATIO = 1e-12
 
+# Correlation of neighbours from which speckle no longer counts as independent.
+CORRELATED = 0.1
+
 
 class LooksEstimate(NamedTuple):
     """Number of looks of a scene.
@@ -36,11 +40,14 @@ class LooksEstimate(NamedTuple):
         Half the distance between the 16th and 84th percentiles of the windows' own estimates,
         in looks (for a single window the standard deviation expected from theory). Wide against
         ``looks`` in scenes of varied texture.
+    correlation : (float, float) or None
+        The scene's `speckle_correlation` along x and y; None where it could not be measured.
     """
 
     looks: float
     n_windows: int
     spread: float
+    correlation: tuple[float, float] | None = None
 
 
 def estimate_looks(intensity: Array, valid: Array | None = None) -> LooksEstimate:
@@ -100,15 +107,14 @@ def estimate_looks(intensity: Array, valid: Array | None = None) -> LooksEstimat
         return _estimate_from_one(intensity[usable])
     # The bias falls with 1/n: bring windows with holes to that of a full window.
     log_ratio *= (1 - 1 / side**2) / (1 - 1 / counts)
-    try:
+    correlation = None
+    with contextlib.suppress(InvalidInput):
         correlation = speckle_correlation(intensity, usable)
-    except InvalidInput:
-        correlation = (0.0, 0.0)
-    pixels = _effective_pixels(side, correlation)
+    pixels = _effective_pixels(side, correlation or (0.0, 0.0))
     mode = math.exp(_mode(np.log(log_ratio)))
     low, high = np.percentile(log_ratio, [16, 84])
     spread = (_solve_looks(low, pixels) - _solve_looks(high, pixels)) / 2
-    return LooksEstimate(_solve_looks(mode, pixels), len(log_ratio), spread)
+    return LooksEstimate(_solve_looks(mode, pixels), len(log_ratio), spread, correlation)
 
 
 def speckle_correlation(

@@ -44,6 +44,12 @@ class SceneStatistics:
     looks: LooksEstimate | None
     valid_fraction: float
 
+    @property
+    def correlation(self) -> float | None:
+        """Correlation of neighbouring speckle, along the axis where it is larger."""
+        found = self.looks.correlation if self.looks is not None else None
+        return None if found is None else max(found)
+
 
 def scene_statistics(
     source: RasterSource, band: int, max_pixels: int = 4_000_000
