@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,12 +115,11 @@ class DespeckleJob:
             window = self._window(source)
             scene = _scene(source, is_cancelled)
             looks = self._looks(scene, progress)
-            correlation = _correlation(scene)
             with shared_engine(self.python, is_cancelled) as engine:
                 loaded = engine.load(path, self.device, self.precision, is_cancelled)
                 progress(0.0, f"Model {card.id}: {loaded.reason}.")
                 self._warn_of_looks(card, looks, progress)
-                warnings = self._warn_of_correlation(card, correlation, looks, progress)
+                warnings = self._warn_of_correlation(card, scene, looks, progress)
                 try:
                     knob = self.knob
                     if self.knob_auto:
@@ -140,7 +139,7 @@ class DespeckleJob:
             domain=source.domain,
             looks_used=looks,
             knob_used=knob or looks,
-            correlation=correlation,
+            correlation=_correlation(scene.values()),
             device=loaded.device,
             precision=loaded.precision,
             mean_ratio=run.ratio.mean,
@@ -161,11 +160,16 @@ class DespeckleJob:
             )
 
     def _warn_of_correlation(
-        self, card: ModelCard, correlation: float | None, looks: float, progress: Progress
+        self,
+        card: ModelCard,
+        scene: dict[int, SceneStatistics],
+        looks: float,
+        progress: Progress,
     ) -> list[str]:
-        if not card.affine:
+        found = _correlation(band for band in scene.values() if band.correlated)
+        if found is None or not card.affine:
             return []
-        warnings = correlation_warnings(card.id, correlation, looks, self.knob, self.knob_auto)
+        warnings = correlation_warnings(card.id, found, looks, self.knob, self.knob_auto)
         for warning in warnings:
             progress(0.0, warning)
         return warnings
@@ -268,10 +272,9 @@ def _scene(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, SceneSt
     return scene
 
 
-def _correlation(scene: dict[int, SceneStatistics]) -> float | None:
+def _correlation(bands: Iterable[SceneStatistics]) -> float | None:
     """Correlation of neighbouring speckle, of the band where it is largest."""
-    found = [s.correlation for s in scene.values() if s.correlation is not None]
-    return max(found, default=None)
+    return max((s.correlation for s in bands if s.correlation is not None), default=None)
 
 
 class _Pending(NamedTuple):

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from ..core.affine import moments
 from ..core.errors import Cancelled, InvalidInput
-from ..core.looks import CORRELATED
 from ..core.models.registry import DEFAULT_MODEL
 from ..core.risk import best_knob
 from ..core.tiling import Tile, Window, plan_tiles
@@ -115,23 +114,21 @@ def choose_knob(
 
 
 def correlation_warnings(
-    model: str, correlation: float | None, looks: float, knob: float | None, auto: bool
+    model: str, correlation: float, looks: float, knob: float | None, auto: bool
 ) -> list[str]:
-    """What to tell of correlated speckle when an affine model, whose premise it breaks, is used.
+    """What to tell where speckle is correlated, which breaks the premise of affine models.
 
     Parameters
     ----------
     model : str
-    correlation : float or None
-        Of neighbouring speckle; None where unknown.
+    correlation : float
+        Of neighbouring speckle.
     looks : float
     knob : float or None
         As asked for.
     auto : bool
         Whether the knob is chosen by the estimated risk.
     """
-    if correlation is None or correlation <= CORRELATED:
-        return []
     cures = (
         f"What helps: a KNOB below the number of looks, about {looks / 4:.2g}; the model "
         f"{DEFAULT_MODEL}, made for such speckle; or fine-tuning on this scene from every n-th "

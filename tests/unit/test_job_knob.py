@@ -146,10 +146,14 @@ def test_correlation_is_measured_and_affine_models_warned_of_it(tmp_path, weight
     clean, _ = run(white, output, model_file=weights["dopamine"], looks=1.0)
     assert clean.correlation == pytest.approx(0, abs=0.03)
     assert clean.warnings == []
+    both = make_raster(tmp_path / "both.tif", [read(white), read(correlated)])
+    worse, _ = run(both, output, model_file=weights["dopamine"], looks=1.0)
+    assert worse.correlation == found.correlation
+    assert worse.warnings == found.warnings
 
 
 def test_who_took_a_cure_is_not_warned():
     assert correlation_warnings("m", 0.3, 1.0, 1.0, False)
     assert not correlation_warnings("m", 0.3, 1.0, 0.5, False)
-    assert not correlation_warnings("m", None, 1.0, None, False)
-    assert not correlation_warnings("m", 0.09, 1.0, None, True)
+    # Chosen by the risk, the knob is not the user's own.
+    assert correlation_warnings("m", 0.3, 1.0, None, True)
