@@ -11,6 +11,10 @@ BENCHMARKS = {
     "memory": "a 20 000 x 20 000 raster through a light model: peak memory of all processes",
     "startup": "qgis_process: start of speckless:despeckle against a native algorithm",
     "window": "the sample despeckled in a real QGIS window under Xvfb: pictures of it",
+    "risk": "the estimated risk: how often its interval holds, the knob it chooses",
+    "looks": "the number of looks found against the true one, white and correlated speckle",
+    "stack": "the instant knob by interpolation against the network run at each L",
+    "cures": "correlated speckle on the five-date scenes: what knob and fine-tuning bring",
     "multidate": "real five-date scenes: one date despeckled against the mean of the others",
 }
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..plugin.core import quality
 from ..plugin.core.despeckling import despeckle_tile
-from ..plugin.core.models.registry import DEFAULT_MODEL, find
-from ..plugin.core.models.weights import load_model
+from ..plugin.core.models.registry import DEFAULT_MODEL
+from .scenes import load
 
 _FLOOR = 1e-6
 COLUMNS = ("log-RMSE", "mean ratio", "variance of ratio", "ENL", "least pixel")
@@ -34,33 +35,45 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", action="store_true", help="despeckle only the first date")
     parser.add_argument("--precision", default="fp32")
     options = parser.parse_args(arguments)
-    own = Path(options.model)
-    model = load_model(own if own.suffix == ".safetensors" else find(options.model))
+    model = load(options.model)
     rows = []
-    for scene in sorted(path for path in options.data.iterdir() if path.is_dir()):
-        dates = [np.load(path) for path in sorted(scene.glob("*.npy"))]
-        dates = [d.astype(np.float32) ** 2 for d in dates if d.shape == dates[-1].shape]
+    for name, dates in read_dates(options.data):
         chosen = range(1 if options.first else len(dates))
         figures = np.array([_figures(model, dates, index, options) for index in chosen])
         rows.append(figures.mean(0))
-        _print(scene.name, rows[-1])
-    _print(f"{model.card.id}, mean of {len(rows)}", np.mean(rows, 0))
+        print_row(name, rows[-1])
+    print_row(f"{model.card.id}, mean of {len(rows)}", np.mean(rows, 0))
     return 0
 
 
-def _figures(model, dates, index, options) -> list[float]:
-    noisy = dates[index]
-    others = np.mean([d for place, d in enumerate(dates) if place != index], 0)
+def read_dates(folder: Path) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Name and dates, as intensity, of each scene folder with .npy files of amplitudes."""
+    for scene in sorted(path for path in folder.iterdir() if path.is_dir()):
+        dates = [np.load(path) for path in sorted(scene.glob("*.npy"))]
+        yield scene.name, [d.astype(np.float32) ** 2 for d in dates if d.shape == dates[-1].shape]
+
+
+def reference(dates: Sequence[np.ndarray], index: int) -> np.ndarray:
+    """Mean of the other dates."""
+    return np.mean([date for place, date in enumerate(dates) if place != index], 0)
+
+
+def estimate(model, noisy, looks, knob=None, precision="fp32") -> np.ndarray:
+    """One date despeckled."""
     geometric = float(np.exp(np.log(np.maximum(noisy, _FLOOR)).mean()))
-    x = despeckle_tile(
+    return despeckle_tile(
         model,
         noisy,
         np.ones(noisy.shape, bool),
         scale=model.card.scene_scale(float(noisy.mean()), geometric),
-        looks=options.looks,
-        knob=options.knob,
-        precision=options.precision,
+        looks=looks,
+        knob=knob,
+        precision=precision,
     )["x"]
+
+
+def score(noisy: np.ndarray, x: np.ndarray, others: np.ndarray) -> list[float]:
+    """The figures of `COLUMNS`."""
     return [
         quality.log_rmse(x, np.maximum(others, _FLOOR)),
         quality.mean_of_ratio(noisy, x),
@@ -70,6 +83,13 @@ def _figures(model, dates, index, options) -> list[float]:
     ]
 
 
-def _print(name: str, figures: np.ndarray) -> None:
+def _figures(model, dates, index, options) -> list[float]:
+    x = estimate(model, dates[index], options.looks, options.knob, options.precision)
+    return score(dates[index], x, reference(dates, index))
+
+
+def print_row(name: str, figures: np.ndarray) -> None:
+    """Print a line of figures."""
     numbers = "  ".join(f"{label} {value:.4g}" for label, value in zip(COLUMNS, figures))
     sys.stdout.write(f"{name}: {numbers}\n")
+    sys.stdout.flush()

@@ -60,7 +60,9 @@ def check_tile_size(size: int) -> None:
         )
 
 
-def check_model(card: ModelCard, knob: float | None, maps: list[str]) -> None:
+def check_model(
+    card: ModelCard, knob: float | None, maps: list[str], knob_auto: bool = False
+) -> None:
     """Refuse what a model cannot give, going by its card."""
     if maps and not card.affine:
         raise InvalidInput(
@@ -69,6 +71,18 @@ def check_model(card: ModelCard, knob: float | None, maps: list[str]) -> None:
                 "The model '{model}' is not affine, it has no {maps}: choose a DoPAMINE model, "
                 "or leave {maps} out.",
             ).format(model=card.id, maps=" / ".join(maps))
+        )
+    if knob_auto and not card.affine:
+        raise InvalidInput(
+            translate(
+                "Speckless",
+                "The model '{model}' is not affine, its risk cannot be estimated: choose a "
+                "DoPAMINE model, or give KNOB and leave KNOB_AUTO out.",
+            ).format(model=card.id)
+        )
+    if knob_auto and knob is not None:
+        raise InvalidInput(
+            translate("Speckless", "Give KNOB, or have it chosen by KNOB_AUTO, not both.")
         )
     if knob is not None and card.blind and not card.affine:
         raise InvalidInput(

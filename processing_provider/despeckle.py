@@ -87,7 +87,8 @@ class DespeckleAlgorithm(DespeckleParameters):
         check_tile_size(self.parameterAsInt(parameters, self.TILE_SIZE, context))
         maps = [name for name in (self.SLOPE, self.BIAS) if is_asked(parameters.get(name))]
         knob = self.optional_number(parameters, self.KNOB, context)
-        check_model(self.model_card(parameters, context, DEFAULT_MODEL), knob, maps)
+        auto = self.parameterAsBool(parameters, self.KNOB_AUTO, context)
+        check_model(self.model_card(parameters, context, DEFAULT_MODEL), knob, maps, auto)
         for name in (self.OUTPUT, self.RATIO, self.SLOPE, self.BIAS):
             path = destination(parameters.get(name))
             if path:
@@ -139,6 +140,7 @@ class DespeckleAlgorithm(DespeckleParameters):
             creation_options=[option for option in options.split("|") if option],
             python=settings.engine_python or None,
             model_folders=[str(folder) for folder in settings.model_folders()],
+            knob_auto=self.parameterAsBool(parameters, self.KNOB_AUTO, context),
         )
 
     def processAlgorithm(
@@ -173,6 +175,8 @@ class DespeckleAlgorithm(DespeckleParameters):
         return {
             **result.paths,
             self.LOOKS_USED: result.looks_used,
+            self.KNOB_USED: result.knob_used,
+            self.CORRELATION: result.correlation,
             self.MEAN_RATIO: number_or_none(result.mean_ratio),
             self.VARIANCE_RATIO: number_or_none(result.variance_ratio),
             self.DOMAIN_USED: result.domain,

@@ -7,6 +7,7 @@ from typing import Any
 from qgis.core import (
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
@@ -24,12 +25,15 @@ translate = QCoreApplication.translate
 class DespeckleParameters(RasterAlgorithm):
     """The declaration of "Despeckle SAR image"."""
 
+    KNOB_AUTO = "KNOB_AUTO"
     TILE_SIZE = "TILE_SIZE"
     CREATION_OPTIONS = "CREATION_OPTIONS"
     OUTPUT = "OUTPUT"
     RATIO = "RATIO"
     SLOPE = "SLOPE"
     BIAS = "BIAS"
+    KNOB_USED = "KNOB_USED"
+    CORRELATION = "CORRELATION"
     MEAN_RATIO = "MEAN_RATIO"
     VARIANCE_RATIO = "VARIANCE_RATIO"
     DOMAIN_USED = "DOMAIN_USED"
@@ -55,6 +59,19 @@ class DespeckleParameters(RasterAlgorithm):
             (
                 self.LOOKS_USED,
                 translate("Speckless", "Number of looks, as given or estimated from the scene."),
+            ),
+            (
+                self.KNOB_USED,
+                translate("Speckless", "Looks the result is made for: the knob given or chosen."),
+            ),
+            (
+                self.CORRELATION,
+                translate(
+                    "Speckless",
+                    "Correlation of the speckle of neighbouring pixels: near 0 in data as the "
+                    "radar's processor leaves independent samples, 0.2 to 0.8 in most products. "
+                    "DoPAMINE models expect 0. Texture adds some hundredths.",
+                ),
             ),
             (
                 f"{self.MEAN_RATIO}, {self.VARIANCE_RATIO}",
@@ -130,6 +147,21 @@ class DespeckleParameters(RasterAlgorithm):
 
     def _add_advanced(self) -> None:
         self.add(
+            QgsProcessingParameterBoolean(
+                self.KNOB_AUTO,
+                translate("Speckless", "Choose the knob of least estimated risk"),
+                defaultValue=False,
+            ),
+            translate(
+                "Speckless",
+                "For DoPAMINE models, in place of a knob: the setting at which the error, as "
+                "estimated without a clean image on a sample of the whole scene, is least "
+                "(KNOB_USED). Sound where the speckle of neighbouring pixels is independent; where "
+                "it is not, a warning says so, and the knob chosen tends to be too low.",
+            ),
+            advanced=True,
+        )
+        self.add(
             QgsProcessingParameterNumber(
                 self.TILE_SIZE,
                 translate("Speckless", "Tile size (pixels, 0 for automatic)"),
@@ -199,6 +231,8 @@ class DespeckleParameters(RasterAlgorithm):
     def _add_figures(self) -> None:
         for name, title in (
             (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
+            (self.KNOB_USED, translate("Speckless", "Knob used, in looks")),
+            (self.CORRELATION, translate("Speckless", "Correlation of neighbouring speckle")),
             (self.MEAN_RATIO, translate("Speckless", "Mean of the ratio")),
             (self.VARIANCE_RATIO, translate("Speckless", "Variance of the ratio")),
         ):

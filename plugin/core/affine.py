@@ -18,10 +18,14 @@ import numpy.typing as npt
 from .errors import InvalidInput
 
 Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float32]
 
 # How near the slope may come to its limit 1 / (1 + σ²), where the variance becomes infinite.
 _LIMIT = 1 - 1e-4
 _TINY = 1e-12
+
+# Pixels turned at once, so that they stay in the processor's cache.
+_BLOCK = 1 << 15
 
 
 def moments(a: Array, b: Array, looks: float) -> tuple[Array, Array]:
@@ -63,6 +67,83 @@ def turn(a: Array, b: Array, looks: float, knob: float) -> tuple[Array, Array]:
         _variance(looks)
         return a, b
     return affine_map(*moments(a, b, looks), knob)
+
+
+class AffineKnob:
+    """An affine estimate turned to one L after the other, in milliseconds for a million pixels.
+
+    The same as `turn`, with what does not depend on the knob computed once:
+    x̂ = μ + (Z - μ) / (1 + σ²(1 + 1/r)).
+
+    Parameters
+    ----------
+    intensity, a, b : ndarray
+        Z and the maps at ``looks``, one shape, one unit; NaN where invalid.
+    looks : float
+    least : float
+        Smallest estimate, above zero.
+
+    Raises
+    ------
+    InvalidInput
+        When the shapes differ or an L is not positive.
+    """
+
+    def __init__(
+        self, intensity: Array, a: Array, b: Array, looks: float, least: float = _TINY
+    ) -> None:
+        if not np.shape(intensity) == np.shape(a) == np.shape(b):
+            raise InvalidInput(
+                f"Intensity, a and b differ in shape: {np.shape(intensity)}, {np.shape(a)}, "
+                f"{np.shape(b)}."
+            )
+        self.shape = np.shape(intensity)
+        self.looks = float(looks)
+        self._least = np.float32(least)
+        mean, relative = moments(a, b, looks)
+        with np.errstate(divide="ignore"):
+            self._damping = (1 + 1 / relative).astype(np.float32).ravel()
+        self._mean = mean.astype(np.float32).ravel()
+        self._excess = (intensity - mean).astype(np.float32).ravel()
+        # Maps that no moments explain are kept as they are where nothing is turned.
+        self._unturned = np.maximum(a * intensity + b, self._least).astype(np.float32)
+
+    def turned(self, knob: float, out: FloatArray | None = None) -> FloatArray:
+        """The estimate at ``knob``, as `KnobStack.turned` of other networks.
+
+        Parameters
+        ----------
+        knob : float
+        out : ndarray of float32, optional
+            Contiguous, of the same shape: filled instead of a new array.
+        """
+        variance = np.float32(_variance(knob))
+        out = output_for(self.shape, out)
+        if knob == self.looks:
+            out[...] = self._unturned
+            return out
+        flat = out.reshape(-1)
+        for start in range(0, flat.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            block = flat[part]
+            np.multiply(self._damping[part], variance, out=block)
+            block += 1
+            np.divide(self._excess[part], block, out=block)
+            block += self._mean[part]
+            np.maximum(block, self._least, out=block)
+        return out
+
+
+def output_for(shape: tuple[int, ...], out: FloatArray | None) -> FloatArray:
+    """Return ``out``, or a new array in its place; InvalidInput where it does not fit."""
+    if out is None:
+        return np.empty(shape, np.float32)
+    if out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise InvalidInput(
+            f"The output must be contiguous float32 of shape {shape}, got {out.dtype} of "
+            f"shape {out.shape}."
+        )
+    return out
 
 
 def _variance(looks: float) -> float:

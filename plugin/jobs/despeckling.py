@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
+from .knob import choose_knob, correlation_warnings
 
 Progress = Callable[[float, str], None]
 IsCancelled = Callable[[], bool]
@@ -51,6 +52,8 @@ class DespeckleJob:
         Equivalent number of looks; estimated from the whole scene by default.
     knob : float, optional
         L the estimate is made for, ``looks`` by default: lower is smoother.
+    knob_auto : bool
+        Choose the knob of least estimated risk (affine models).
     extent : Window, optional
         Part of the raster, in pixels; its pixels equal those of a run on the whole.
     device, precision : str
@@ -83,6 +86,7 @@ class DespeckleJob:
     bias: str | None = None
     python: str | None = None
     model_folders: Sequence[str] = ()
+    knob_auto: bool = False
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> DespeckleResult:
         """Do the work; on any error or cancel no output is left and old ones are untouched.
@@ -115,8 +119,16 @@ class DespeckleJob:
                 loaded = engine.load(path, self.device, self.precision, is_cancelled)
                 progress(0.0, f"Model {card.id}: {loaded.reason}.")
                 self._warn_of_looks(card, looks, progress)
-                run = _Run(self, source, window, engine, loaded, scene, looks)
+                warnings = self._warn_of_correlation(card, scene, looks, progress)
                 try:
+                    knob = self.knob
+                    if self.knob_auto:
+                        progress(0.0, "Choosing the knob from a sample of the scene.")
+                        chosen = choose_knob(source, engine, loaded, scene, looks, is_cancelled)
+                        progress(0.0, chosen.describe())
+                        knob = chosen.knob
+                        warnings += [chosen.describe()] if chosen.at_edge else []
+                    run = _Run(self, source, window, engine, loaded, scene, looks, knob, warnings)
                     run.run(progress, is_cancelled)
                 except BaseException:
                     engine.cancel()
@@ -126,6 +138,8 @@ class DespeckleJob:
             model=card.id,
             domain=source.domain,
             looks_used=looks,
+            knob_used=knob or looks,
+            correlation=_correlation(scene.values()),
             device=loaded.device,
             precision=loaded.precision,
             mean_ratio=run.ratio.mean,
@@ -144,6 +158,21 @@ class DespeckleJob:
                 f"The model {card.id} was trained for {low:g} to {high:g} looks and is used "
                 f"for {told:.2g}: look at the result with care.",
             )
+
+    def _warn_of_correlation(
+        self,
+        card: ModelCard,
+        scene: dict[int, SceneStatistics],
+        looks: float,
+        progress: Progress,
+    ) -> list[str]:
+        found = _correlation(band for band in scene.values() if band.correlated)
+        if found is None or not card.affine:
+            return []
+        warnings = correlation_warnings(card.id, found, looks, self.knob, self.knob_auto)
+        for warning in warnings:
+            progress(0.0, warning)
+        return warnings
 
     def _check_numbers(self) -> None:
         for name, value in (("number of looks", self.looks), ("knob", self.knob)):
@@ -169,6 +198,13 @@ class DespeckleJob:
                 f"The model {card.id} has no maps a and b: choose a DoPAMINE model, "
                 "or leave SLOPE and BIAS out."
             )
+        if self.knob_auto and not card.affine:
+            raise InvalidInput(
+                f"The risk of the model {card.id} cannot be estimated, it has no maps a and b: "
+                "choose a DoPAMINE model, or give KNOB yourself instead of KNOB_AUTO."
+            )
+        if self.knob_auto and self.knob is not None:
+            raise InvalidInput("Give KNOB, or have it chosen by KNOB_AUTO, not both.")
         if card.blind and not card.affine and self.knob is not None:
             raise InvalidInput(f"The model {card.id} has no knob; leave KNOB empty.")
 
@@ -205,12 +241,17 @@ class DespeckleJob:
 
 @dataclass(frozen=True)
 class DespeckleResult:
-    """What a `DespeckleJob` did; ratio statistics are of input / estimate in intensity."""
+    """What a `DespeckleJob` did; ratio statistics are of input / estimate in intensity.
+
+    ``correlation`` is that of neighbouring speckle, None where it could not be measured.
+    """
 
     paths: dict[str, str]
     model: str
     domain: str
     looks_used: float
+    knob_used: float
+    correlation: float | None
     device: str
     precision: str
     mean_ratio: float
@@ -231,6 +272,11 @@ def _scene(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, SceneSt
     return scene
 
 
+def _correlation(bands: Iterable[SceneStatistics]) -> float | None:
+    """Correlation of neighbouring speckle, of the band where it is largest."""
+    return max((s.correlation for s in bands if s.correlation is not None), default=None)
+
+
 class _Pending(NamedTuple):
     """A tile in the engine, and its input without halo."""
 
@@ -247,12 +293,13 @@ class _Run:
     def __init__(
         self, job: DespeckleJob, source: RasterSource, window: Window, engine: Engine,
         loaded: Loaded, scene: dict[int, SceneStatistics], looks: float,
+        knob: float | None, warnings: Sequence[str],
     ) -> None:  # fmt: skip
         self.job, self.source, self.window, self.engine = job, source, window, engine
         self.card, self.scene, self.looks = loaded.card, scene, looks
-        self.loaded = loaded
+        self.loaded, self.knob = loaded, knob
         self.ratio = StreamingMoments()
-        self.warnings: list[str] = []
+        self.warnings = list(warnings)
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> None:
         whole = Window(0, 0, self.source.width, self.source.height)
@@ -299,9 +346,7 @@ class _Run:
         scale = self.card.scene_scale(scene.mean, scene.geometric_mean)
         maps = ("a", "b") if self.job.slope or self.job.bias else ()
         ticket = self.engine.submit(
-            TileRequest(
-                intensity, valid, tile.inner, scale, self.looks, self.job.knob, ("x", *maps)
-            )
+            TileRequest(intensity, valid, tile.inner, scale, self.looks, self.knob, ("x", *maps))
         )
         inner = tile.inner
         rows, columns = slice(inner.y, inner.bottom), slice(inner.x, inner.right)
@@ -325,7 +370,7 @@ class _Run:
             "SPECKLESS_MODEL": self.card.id,
             "SPECKLESS_MODEL_SHA256": self.card.tensors_sha256,
             "SPECKLESS_LOOKS": f"{self.looks:.6g}",
-            "SPECKLESS_KNOB": f"{self.job.knob or self.looks:.6g}",
+            "SPECKLESS_KNOB": f"{self.knob or self.looks:.6g}",
             "SPECKLESS_CONTENT": {
                 "OUTPUT": "despeckled", "RATIO": "input / despeckled", "SLOPE": "a", "BIAS": "b",
             }[name],

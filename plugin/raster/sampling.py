@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import InvalidInput, RasterError
-from ..core.speckle import LooksEstimate, estimate_looks
+from ..core.looks import CORRELATED, LooksEstimate, estimate_looks
 from ..core.tiling import Window
 from .blocks import UNIT, row_windows, sample_windows
 from .source import RasterSource
@@ -43,6 +43,17 @@ class SceneStatistics:
     geometric_mean: float
     looks: LooksEstimate | None
     valid_fraction: float
+
+    @property
+    def correlation(self) -> float | None:
+        """Correlation of neighbouring speckle, along the axis where it is larger."""
+        found = self.looks.correlation if self.looks is not None else None
+        return None if found is None else max(found)
+
+    @property
+    def correlated(self) -> bool:
+        """Whether it is the speckle that is correlated, not the scene's texture alone."""
+        return self.looks is not None and self.looks.excess > CORRELATED
 
 
 def scene_statistics(

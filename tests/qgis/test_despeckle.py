@@ -106,20 +106,40 @@ def test_chosen_bands_only(
     np.testing.assert_allclose(read(output, 2), mean_3x3(intensity), rtol=1e-5)
 
 
-def test_maps_of_an_affine_model_make_up_its_estimate(
-    run: Run, scene: str, intensity: np.ndarray, tmp_path: Path
-) -> None:
+@pytest.fixture
+def affine(tmp_path: Path) -> str:
+    """Weights of a small DoPAMINE whose estimates are positive whatever the weights."""
     from speckless.plugin.core.models.registry import create
     from speckless.plugin.core.models.weights import save_model
 
-    # A head whose estimates are positive whatever the weights.
     arguments = {"layers": 2, "channels": 4, "blocks": 1, "inputs": "log", "head": "moments"}
     model = create("dopamine", arguments)
     card = model.describe(id="tiny", title="", architecture="dopamine", arguments=arguments)
     weights = str(tmp_path / "tiny.safetensors")
     save_model(weights, model, card)
+    return weights
+
+
+def test_knob_is_chosen_and_reported(
+    run: Run, write_raster: Callable[..., str], affine: str, tmp_path: Path
+) -> None:
+    source = write_raster(np.random.default_rng(3).gamma(4.0, 0.25, (96, 96)))
+    auto, given = str(tmp_path / "auto.tif"), str(tmp_path / "given.tif")
+    chosen = run(INPUT=source, MODEL_FILE=affine, KNOB_AUTO=True, OUTPUT=auto)
+    assert 4 / 16 <= chosen["KNOB_USED"] <= 4 * 16
+    assert chosen["CORRELATION"] == pytest.approx(0, abs=0.1)
+    told = run(INPUT=source, MODEL_FILE=affine, KNOB=chosen["KNOB_USED"], OUTPUT=given)
+    assert told["KNOB_USED"] == chosen["KNOB_USED"]
+    np.testing.assert_array_equal(read(auto), read(given))
+    with pytest.raises(ValueError, match="not both"):
+        run(INPUT=source, MODEL_FILE=affine, KNOB_AUTO=True, KNOB=1, OUTPUT=auto)
+
+
+def test_maps_of_an_affine_model_make_up_its_estimate(
+    run: Run, scene: str, intensity: np.ndarray, affine: str, tmp_path: Path
+) -> None:
     paths = {name: str(tmp_path / f"{name}.tif") for name in ("OUTPUT", "SLOPE", "BIAS")}
-    results = run(INPUT=scene, MODEL_FILE=weights, KNOB=2, PRECISION="fp32", **paths)
+    results = run(INPUT=scene, MODEL_FILE=affine, KNOB=2, PRECISION="fp32", **paths)
     assert {name: results[name] for name in paths} == paths
     estimate = read(paths["SLOPE"]) * intensity + read(paths["BIAS"])
     positive = estimate > 1e-3

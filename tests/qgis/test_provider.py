@@ -24,6 +24,7 @@ PARAMETERS = [
     ("LOOKS", "number", None, True, False),
     ("KNOB", "number", None, True, False),
     ("EXTENT", "extent", None, True, False),
+    ("KNOB_AUTO", "boolean", False, False, True),
     ("DEVICE", "string", "auto", False, True),
     ("PRECISION", "enum", "auto", False, True),
     ("TILE_SIZE", "number", 0, False, True),
@@ -35,6 +36,8 @@ PARAMETERS = [
 ]
 FIGURES = [
     "LOOKS_USED",
+    "KNOB_USED",
+    "CORRELATION",
     "MEAN_RATIO",
     "VARIANCE_RATIO",
     "DOMAIN_USED",

@@ -21,6 +21,7 @@ Run = Callable[..., dict[str, Any]]
         ({"LOOKS": -1.5}, "LOOKS must be a positive number"),
         ({"KNOB": 0}, "KNOB must be a positive number"),
         ({"KNOB": 2}, "boxcar-3' has no knob"),
+        ({"KNOB_AUTO": True}, "boxcar-3' is not affine, its risk cannot be estimated"),
         ({"DEVICE": "gpu"}, "Unknown device 'gpu'"),
         ({"DEVICE": "cuda:x"}, "Unknown device 'cuda:x'"),
         ({"DEVICE": "cuda:99"}, "cuda:99"),

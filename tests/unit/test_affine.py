@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speckless.plugin.core.affine import affine_map, moments, turn
+from speckless.plugin.core.affine import AffineKnob, affine_map, moments, turn
 from speckless.plugin.core.errors import InvalidInput
 
 
@@ -59,3 +59,27 @@ def test_slopes_that_no_moments_explain_stay_finite(slope):
 def test_looks_must_be_positive(looks, knob):
     with pytest.raises(InvalidInput, match="positive"):
         turn(np.zeros(1), np.zeros(1), looks, knob)
+
+
+def test_instant_knob_is_the_same_as_turning_the_map():
+    rng = np.random.default_rng(4)
+    z = rng.gamma(1.0, 1.0, (20, 30))
+    a, b = rng.uniform(-0.1, 0.6, z.shape), rng.uniform(0.01, 2, z.shape)
+    a[0, :5] = 0
+    z[3, 4] = np.nan
+    knob = AffineKnob(z, a, b, 1.0)
+    out = np.empty(z.shape, np.float32)
+    for level in (0.125, 0.9, 1.0, 3.0, 8.0):
+        slope, bias = turn(a, b, 1.0, level)
+        wanted = np.maximum(slope * z + bias, 1e-12)
+        assert knob.turned(level, out) is out
+        np.testing.assert_allclose(out, wanted, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(knob.turned(level), out)
+
+
+def test_instant_knob_refuses_what_does_not_fit():
+    ones = np.ones((3, 4))
+    with pytest.raises(InvalidInput, match="shape"):
+        AffineKnob(ones, ones[1:], ones, 1.0)
+    with pytest.raises(InvalidInput, match="positive"):
+        AffineKnob(ones, 0 * ones, ones, 1.0).turned(0.0)

@@ -7,6 +7,7 @@ import pytest
 from scipy import special, stats
 
 from speckless.plugin.core.errors import InvalidInput
+from speckless.plugin.core.looks import CORRELATED
 from speckless.plugin.core.speckle import (
     DOMAINS,
     amplitude_cv,
@@ -285,3 +286,15 @@ def test_correlation_ignores_nodata() -> None:
 def test_correlation_refusals(scene: np.ndarray, lag: int, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         speckle_correlation(scene, lag=lag)
+
+
+def test_texture_is_not_taken_for_correlated_speckle() -> None:
+    # Smooth waves in every block, stronger than the speckle of eight looks.
+    y, x = np.mgrid[:256, :256]
+    texture = 1 + 0.3 * np.sin(x / 2) * np.sin(y / 2.3)
+    for psf_sigma, correlated in ((0.0, False), (0.6, True), (1.1, True)):
+        scene = texture * simulate_speckle((256, 256), 8, rng(3), psf_sigma)
+        found = estimate_looks(scene)
+        assert found.correlation == speckle_correlation(scene)
+        assert max(found.correlation) > 0.1
+        assert (found.excess > CORRELATED) == correlated
