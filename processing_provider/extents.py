@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from osgeo import gdal
-
 from ..plugin.core.errors import InvalidInput
 from ..plugin.core.tiling import Window
-from ..plugin.raster.gdal_access import gdal_call, open_raster
+from ..plugin.raster.gdal_access import open_raster
+from ..plugin.raster.georeferencing import map_to_pixels
 
 # Extents come as text with few digits: what sticks out of a pixel by less is rounding.
 _ROUNDING = 1e-3
@@ -18,9 +17,7 @@ _ROUNDING = 1e-3
 def pixel_window(path: str, corners: Iterable[tuple[float, float]]) -> Window:
     """Smallest window that holds a polygon, snapped outwards to whole pixels.
 
-    Any georeferencing GDAL can invert will do: north-up, rotated, ground control points. A
-    raster without any is taken to have its upper left corner at (0, 0), y pointing up, as QGIS
-    shows it.
+    For the georeferencing see `plugin.raster.georeferencing.map_to_pixels`.
 
     Parameters
     ----------
@@ -43,7 +40,8 @@ def pixel_window(path: str, corners: Iterable[tuple[float, float]]) -> Window:
     """
     dataset = open_raster(path)
     width, height = dataset.RasterXSize, dataset.RasterYSize
-    pixels = _to_pixels(dataset, list(corners))
+    placed = map_to_pixels(dataset, corners)
+    pixels = [point for point in placed if not math.isnan(point[0])]
     if not pixels or not all(math.isfinite(n) for point in pixels for n in point):
         raise InvalidInput(
             "The extent cannot be placed in the raster: its CRS and the raster's do not meet "
@@ -64,15 +62,3 @@ def _snap(low: float, high: float, size: int) -> tuple[int, int]:
     last = math.ceil(min(high, float(size)) - _ROUNDING)
     first = min(first, size - 1)
     return first, max(last, first + 1)
-
-
-def _to_pixels(
-    dataset: gdal.Dataset, corners: list[tuple[float, float]]
-) -> list[tuple[float, float]]:
-    georeferenced = dataset.GetGeoTransform(can_return_null=True) is not None
-    if not georeferenced and not dataset.GetGCPCount() and not dataset.GetMetadata("RPC"):
-        return [(x, -y) for x, y in corners]
-    with gdal_call("use the georeferencing of the raster"):
-        transformer = gdal.Transformer(dataset, None, [])
-        points = [transformer.TransformPoint(1, x, y) for x, y in corners]
-    return [(place[0], place[1]) for success, place in points if success]

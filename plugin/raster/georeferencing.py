@@ -1,13 +1,15 @@
-"""What an output takes over from its input: place on Earth, descriptions, metadata."""
+"""Where pixels lie on Earth, and what an output takes over from its input."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from osgeo import gdal
 
+from ..core.errors import RasterError
 from ..core.tiling import Window
 from .gdal_access import gdal_call
 
@@ -23,6 +25,49 @@ _STALE = re.compile(
     r"OVERVIEWS?_.*)$",
     re.IGNORECASE,
 )
+
+
+def map_to_pixels(dataset: Any, points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Turn places on the map into columns and rows, counted from the upper left corner.
+
+    Any georeferencing GDAL can invert will do: north-up, rotated, ground control points, RPC. A
+    raster without any is taken to have that corner at (0, 0), y pointing up, as QGIS shows it.
+
+    Parameters
+    ----------
+    dataset : osgeo.gdal.Dataset
+    points : iterable of (x, y)
+        In the CRS of the raster.
+
+    Returns
+    -------
+    list of (column, row)
+        As many; (NaN, NaN) for places that the georeferencing does not reach.
+
+    Raises
+    ------
+    RasterError
+        When the georeferencing is no use.
+    """
+    places = [(float(x), float(y)) for x, y in points]
+    geotransform = dataset.GetGeoTransform(can_return_null=True)
+    if geotransform is not None:
+        inverse = gdal.InvGeoTransform(geotransform)
+        if inverse is None:
+            raise RasterError("The georeferencing of the raster is damaged: it cannot be inverted.")
+        return [tuple(gdal.ApplyGeoTransform(inverse, x, y)) for x, y in places]
+    if not dataset.GetGCPCount() and not dataset.GetMetadata("RPC"):
+        return [(x, -y) for x, y in places]
+    with gdal_call("use the georeferencing of the raster"):
+        transformer = gdal.Transformer(dataset, None, [])
+    return [_placed(transformer, x, y) for x, y in places]
+
+
+def _placed(transformer: Any, x: float, y: float) -> tuple[float, float]:
+    success, place = 0, (math.nan, math.nan)
+    with gdal_call("place a point in the raster", strict=False):
+        success, place = transformer.TransformPoint(1, x, y)
+    return (place[0], place[1]) if success else (math.nan, math.nan)
 
 
 def copy_georeferencing(source: Any, target: Any, window: Window) -> list[str]:
