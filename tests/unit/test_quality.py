@@ -45,24 +45,6 @@ def test_enl_refuses_what_has_none(area: np.ndarray, message: str) -> None:
         quality.enl(area, np.ones((9, 9), bool))
 
 
-@pytest.mark.parametrize("looks", [1, 4])
-def test_interval_covers_the_truth(looks: float) -> None:
-    low, high = quality.enl_interval(1, 400, 0.6827)
-    assert (high / low) ** 0.5 == pytest.approx(1.105, abs=0.002)  # 10 % for one look, n = 400
-    covered = 0
-    for seed in range(400):
-        measured = quality.enl(speckle((30, 30), looks, seed))
-        low, high = quality.enl_interval(measured, 900, 0.9)
-        covered += low <= looks <= high
-    assert covered / 400 == pytest.approx(0.9, abs=0.05)
-
-
-@pytest.mark.parametrize("arguments", [(0, 9), (1, 1), (1, 9, 1.0), (1, 9, 0.0), (math.inf, 9)])
-def test_interval_refusals(arguments: tuple[float, ...]) -> None:
-    with pytest.raises(InvalidInput):
-        quality.enl_interval(*arguments)
-
-
 def test_best_window_is_the_flat_one() -> None:
     image = speckle((128, 160), 1)
     image[40:72, 100:132] = speckle((32, 32), 50, seed=2)
