@@ -53,7 +53,7 @@ def polygon_mask(
     transform = QgsCoordinateTransform(features.sourceCrs(), crs, context.transformContext())
     request = QgsFeatureRequest().setNoAttributes()
     # The mask copes with rings that cross, which QGIS would stop at.
-    flag = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
+    flag = QgsProcessingFeatureSource.FlagSkipGeometryValidityChecks
     polygons, lost = [], 0
     for feature in features.getFeatures(request, flag):
         geometry = feature.geometry()

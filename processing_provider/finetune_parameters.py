@@ -149,7 +149,7 @@ class FineTuneParameters(RasterAlgorithm):
             QgsProcessingParameterFeatureSource(
                 self.TRAINING_AREA,
                 translate("Speckless", "Training area (polygons)"),
-                [QgsProcessing.SourceType.TypeVectorPolygon],
+                [QgsProcessing.TypeVectorPolygon],
                 optional=True,
             ),
             translate(

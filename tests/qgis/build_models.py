@@ -97,7 +97,7 @@ def finetune_despeckle_and_ratio() -> QgsProcessingModelAlgorithm:
         ),
         QgsProcessingParameterFeatureSource(
             "TRAINING_AREA", "Training area (polygons)",
-            [QgsProcessing.SourceType.TypeVectorPolygon], optional=True,
+            [QgsProcessing.TypeVectorPolygon], optional=True,
         ),
         QgsProcessingParameterString("DEPTH", "Depth: full, head or scale", "head"),
         number("EPOCHS", "Epochs", number.Type.Integer, 10, minValue=1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,10 @@ def plugin(qgis_app: Any, qgis_processing: Any) -> Iterator[Any]:
     loaded.initProcessing()
     yield loaded
     loaded.unload()
+    # Tracebacks hold rasters, which must be closed before QGIS ends GDAL.
+    for name in ("last_type", "last_value", "last_traceback"):
+        sys.__dict__.pop(name, None)
+    gc.collect()
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def test_stopped_in_the_middle_leaves_no_model(
     assert list(folder.iterdir()) == []
     if number == signal.SIGINT:
         kept = [path.name for path in scratch.rglob("*") if path.is_file()]
-        assert all(name.endswith(".checkpoint") for name in kept)
+        assert all(".checkpoint" in name for name in kept)
 
 
 def test_refusals_exit_with_an_error(scene: str, dopamine: str, tmp_path: Path) -> None:
