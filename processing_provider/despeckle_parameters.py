@@ -19,9 +19,9 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.models.registry import DEFAULT_MODEL, list_cards
+from ..plugin.jobs.checks import TILE_SIZES
 from ..plugin.toolbelt.settings import Settings
 from .base import SpecklessAlgorithm
-from .checks import TILE_SIZES
 
 translate = QCoreApplication.translate
 

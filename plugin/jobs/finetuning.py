@@ -25,6 +25,7 @@ from ..core.tuning import Scene, TuningRecipe, training_windows
 from ..engine.client import Tuned, TuningRequest, shared_engine
 from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
+from .messages import Caution
 
 BoolArray = npt.NDArray[np.bool_]
 Progress = Callable[[float, str], None]
@@ -136,9 +137,11 @@ class FineTuneJob:
         correlation, stride = self._whiten(scenes, warnings)
         recipe = self._recipe(self.knob or looks, stride)
         for warning in warnings:
-            progress(0.0, warning)
+            progress(0.0, Caution(warning))
         request = self._request(path, card, scenes, recipe, looks)
         tuned = self._tune(request, progress, is_cancelled)
+        for warning in tuned.warnings:
+            progress(1.0, Caution(warning))
         return FineTuneResult(
             path=self.output,
             tuned=tuned,
