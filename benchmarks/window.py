@@ -36,8 +36,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_qgis(script: Path, variables: Mapping[str, str]) -> str:
-    """Run a script in QGIS's window with the plugin, in a fresh profile; return its errors.
+def run_qgis(script: Path, variables: Mapping[str, str], plugin: Path | None = ROOT) -> str:
+    """Run a script in QGIS's window, in a fresh profile with a plugin; return its errors.
 
     Raises
     ------
@@ -56,11 +56,13 @@ def run_qgis(script: Path, variables: Mapping[str, str]) -> str:
     with tempfile.TemporaryDirectory() as home:
         profile = Path(home, "profiles", "window")
         (profile / "python" / "plugins").mkdir(parents=True)
-        (profile / "python" / "plugins" / "speckless").symlink_to(ROOT)
+        enabled = ""
+        if plugin is not None:
+            (profile / "python" / "plugins" / "speckless").symlink_to(plugin)
+            enabled = "[PythonPlugins]\nspeckless=true\n\n"
         (profile / "QGIS").mkdir()
         (profile / "QGIS" / "QGIS3.ini").write_text(
-            "[PythonPlugins]\nspeckless=true\n\n"
-            "[qgis]\ncheckVersion=false\nshowTips=false\nfirstRunVersionFlag=99999\n"
+            f"{enabled}[qgis]\ncheckVersion=false\nshowTips=false\nfirstRunVersionFlag=99999\n"
         )
         done = subprocess.run(
             [

@@ -16,6 +16,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 from qgis.PyQt.QtGui import QIcon
 
+from ..plugin.jobs.messages import Caution
 from ..plugin.toolbelt.paths import plugin_path
 
 translate = QCoreApplication.translate
@@ -122,7 +123,9 @@ class Progress:
     def __call__(self, done: float, message: str) -> None:
         """Show the part done (0 to 1) and a message, if there is one."""
         self._feedback.setProgress(100.0 * done)
-        if message:
+        if isinstance(message, Caution):
+            self._feedback.pushWarning(message)
+        elif message:
             self._feedback.pushInfo(message)
 
     def is_cancelled(self) -> bool:

@@ -1,31 +1,21 @@
-"""What can be seen to be wrong with parameters before anything runs."""
+"""What is wrong with parameters before they make a job; the job's own checks are in the job."""
 
 from __future__ import annotations
 
-import math
-import re
+from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessing, QgsProcessingOutputLayerDefinition
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingUtils,
+)
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.errors import InvalidInput
-from ..plugin.core.models.card import ModelCard
-from ..plugin.jobs.despeckling import TILE_SIZES
+from ..plugin.engine.protocol import DEVICE_NAME
 
 translate = QCoreApplication.translate
-
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-
-
-def check_positive(name: str, value: float | None) -> None:
-    """Refuse a number that is given and not positive."""
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise InvalidInput(
-            translate(
-                "Speckless", "{name} must be a positive number, got {value:g}, or be left empty."
-            ).format(name=name, value=value)
-        )
 
 
 def check_choice(name: str, value: Any, options: list[str]) -> None:
@@ -40,69 +30,12 @@ def check_choice(name: str, value: Any, options: list[str]) -> None:
 
 def check_device(device: str) -> None:
     """Refuse what no device is called; whether it is there only the engine knows."""
-    if not _DEVICE.fullmatch(device):
+    if not DEVICE_NAME.fullmatch(device.strip().lower()):
         raise InvalidInput(
             translate(
                 "Speckless",
                 "Unknown device '{device}'; give auto, cpu, cuda, cuda:N (N from 0) or mps.",
             ).format(device=device)
-        )
-
-
-def check_tile_size(size: int) -> None:
-    """Refuse sizes that would be slow or burst memory; 0 chooses by itself."""
-    if size and not TILE_SIZES[0] <= size <= TILE_SIZES[1]:
-        raise InvalidInput(
-            translate(
-                "Speckless",
-                "TILE_SIZE must be 0 (automatic) or {low} to {high} pixels, got {size}.",
-            ).format(low=TILE_SIZES[0], high=TILE_SIZES[1], size=size)
-        )
-
-
-def check_model(
-    card: ModelCard, knob: float | None, maps: list[str], knob_auto: bool = False
-) -> None:
-    """Refuse what a model cannot give, going by its card."""
-    if maps and not card.affine:
-        raise InvalidInput(
-            translate(
-                "Speckless",
-                "The model '{model}' is not affine, it has no {maps}: choose a DoPAMINE model, "
-                "or leave {maps} out.",
-            ).format(model=card.id, maps=" / ".join(maps))
-        )
-    if knob_auto and not card.affine:
-        raise InvalidInput(
-            translate(
-                "Speckless",
-                "The model '{model}' is not affine, its risk cannot be estimated: choose a "
-                "DoPAMINE model, or give KNOB and leave KNOB_AUTO out.",
-            ).format(model=card.id)
-        )
-    if knob_auto and knob is not None:
-        raise InvalidInput(
-            translate("Speckless", "Give KNOB, or have it chosen by KNOB_AUTO, not both.")
-        )
-    if knob is not None and card.blind and not card.affine:
-        raise InvalidInput(
-            translate(
-                "Speckless",
-                "The model '{model}' has no knob: it is not told a number of looks. "
-                "Leave KNOB out.",
-            ).format(model=card.id)
-        )
-
-
-def check_affine(card: ModelCard) -> None:
-    """Refuse to fine-tune a model that has no unbiased risk."""
-    if not card.affine:
-        raise InvalidInput(
-            translate(
-                "Speckless",
-                "The model '{model}' cannot be fine-tuned: it has no maps a and b. Choose a "
-                "DoPAMINE model.",
-            ).format(model=card.id)
         )
 
 
@@ -120,3 +53,10 @@ def is_asked(value: Any) -> bool:
     if isinstance(value, QgsProcessingOutputLayerDefinition):
         value = value.sink.staticValue()
     return bool(value)
+
+
+def planned_file(name: str, value: Any) -> str:
+    """File an output will go to, or one in the same folder if it is temporary; "" for none."""
+    if not is_asked(value):
+        return ""
+    return destination(value) or str(Path(QgsProcessingUtils.tempFolder(), f"{name}.tif"))

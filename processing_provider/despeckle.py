@@ -13,21 +13,11 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.errors import Cancelled, SpecklessError
-from ..plugin.core.models.registry import DEFAULT_MODEL
 from ..plugin.core.tiling import Window
 from ..plugin.jobs.despeckling import DespeckleJob, DespeckleResult
-from ..plugin.raster.writer import check_output
 from ..plugin.toolbelt.settings import Settings
 from .base import Progress, number_or_none
-from .checks import (
-    check_choice,
-    check_device,
-    check_model,
-    check_positive,
-    check_tile_size,
-    destination,
-    is_asked,
-)
+from .checks import check_choice, check_device, planned_file
 from .despeckle_parameters import DespeckleParameters
 from .postprocess import keep_renderer, shown_renderer
 from .raster_algorithm import DOMAINS, PRECISIONS
@@ -79,20 +69,14 @@ class DespeckleAlgorithm(DespeckleParameters):
     def _check(
         self, parameters: dict[str, Any], context: QgsProcessingContext, source: str
     ) -> None:
-        for name in (self.LOOKS, self.KNOB):
-            check_positive(name, self.optional_number(parameters, name, context))
         check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
         check_choice(self.PRECISION, parameters.get(self.PRECISION), PRECISIONS)
         check_device(self.parameterAsString(parameters, self.DEVICE, context))
-        check_tile_size(self.parameterAsInt(parameters, self.TILE_SIZE, context))
-        maps = [name for name in (self.SLOPE, self.BIAS) if is_asked(parameters.get(name))]
-        knob = self.optional_number(parameters, self.KNOB, context)
-        auto = self.parameterAsBool(parameters, self.KNOB_AUTO, context)
-        check_model(self.model_card(parameters, context, DEFAULT_MODEL), knob, maps, auto)
-        for name in (self.OUTPUT, self.RATIO, self.SLOPE, self.BIAS):
-            path = destination(parameters.get(name))
-            if path:
-                check_output(path, [source])
+        files = {
+            name.lower(): planned_file(name, parameters.get(name))
+            for name in (self.OUTPUT, self.RATIO, self.SLOPE, self.BIAS)
+        }
+        replace(self._job_from(parameters, context, source, None), **files).check()
 
     def prepareAlgorithm(
         self,
@@ -128,7 +112,8 @@ class DespeckleAlgorithm(DespeckleParameters):
             input=source,
             output="",
             bands=self.parameterAsInts(parameters, self.BANDS, context) or None,
-            model=self.parameterAsEnumString(parameters, self.MODEL, context),
+            # Not as an enum: that would make an unknown model the default one.
+            model=self.parameterAsString(parameters, self.MODEL, context),
             model_file=self.parameterAsFile(parameters, self.MODEL_FILE, context) or None,
             domain=self.parameterAsEnumString(parameters, self.DOMAIN, context),
             looks=self.optional_number(parameters, self.LOOKS, context),
@@ -185,8 +170,6 @@ class DespeckleAlgorithm(DespeckleParameters):
         }
 
     def _report(self, result: DespeckleResult, feedback: QgsProcessingFeedback) -> None:
-        for warning in result.warnings:
-            feedback.pushWarning(warning)
         feedback.pushInfo(
             translate(
                 "Speckless",

@@ -15,7 +15,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.models.registry import DEFAULT_MODEL
-from .checks import TILE_SIZES
+from ..plugin.jobs.checks import TILE_SIZES
 from .models import installed_models
 from .raster_algorithm import PRECISIONS, RasterAlgorithm
 

@@ -14,6 +14,7 @@ from ..plugin.core.errors import Cancelled, InvalidInput, SpecklessError
 from ..plugin.core.tiling import Window
 from ..plugin.core.tuning import DEPTHS
 from ..plugin.jobs.adapting import AdaptJob, AdaptResult, check_report
+from ..plugin.jobs.checks import check_affine, check_positive
 from ..plugin.jobs.finetuning import FineTuneJob
 from ..plugin.jobs.tuning_report import STRAY
 from ..plugin.raster.polygons import PolygonMask
@@ -22,10 +23,8 @@ from ..plugin.toolbelt.settings import Settings
 from .areas import learning_window, polygon_mask
 from .base import Progress, number_or_none
 from .checks import (
-    check_affine,
     check_choice,
     check_device,
-    check_positive,
     destination,
     is_asked,
 )

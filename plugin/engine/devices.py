@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import platform
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,9 +13,7 @@ import torch
 
 from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
-from .protocol import PRECISIONS, DeviceInfo
-
-_DEVICE_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+from .protocol import DEVICE_NAME, PRECISIONS, DeviceInfo
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -74,7 +71,7 @@ def choose_device(asked: str, devices: list[DeviceInfo]) -> tuple[str, str]:
     """
     name = asked.strip().lower()
     usable = ", ".join(device.name for device in devices if device.usable)
-    if not _DEVICE_NAME.fullmatch(name):
+    if not DEVICE_NAME.fullmatch(name):
         raise InvalidInput(f"Unknown device '{asked}'. Usable here: auto, {usable}.")
     if name == "auto":
         name = default_device(devices)

@@ -8,6 +8,7 @@ Requests carry an ``id`` that grows; the reply carries the same.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ VERSION = 2
 OUTPUTS = ("x", "a", "b")
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+DEVICE_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 _ERROR_KINDS: dict[str, type[errors.SpecklessError]] = {
     kind.__name__: kind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -22,13 +21,12 @@ from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
+from .checks import check_model, check_positive, check_tile_size
 from .knob import choose_knob, correlation_warnings
+from .messages import Caution
 
 Progress = Callable[[float, str], None]
 IsCancelled = Callable[[], bool]
-
-# Least and largest side of a tile without halo.
-TILE_SIZES = (16, 8192)
 
 _TILE = 512
 _IN_FLIGHT = 3
@@ -94,19 +92,16 @@ class DespeckleJob:
         Parameters
         ----------
         progress : callable
-            Takes the part done (0 to 1) and a message, often empty.
+            Takes the part done (0 to 1) and a message, often empty; a warning is a `Caution`.
         is_cancelled : callable
 
         Raises
         ------
         Cancelled, EngineError, InvalidInput, ModelError, RasterError
         """
-        self._check_numbers()
+        self.check()
         path = self._model_path()
         card = ModelCard.read(path)
-        self._check_maps(card)
-        for output in self._outputs().values():
-            check_output(output, [self.input])
         started = time.perf_counter()
         with RasterSource(self.input, self.bands, self.domain) as source:
             progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
@@ -118,17 +113,19 @@ class DespeckleJob:
             with shared_engine(self.python, is_cancelled) as engine:
                 loaded = engine.load(path, self.device, self.precision, is_cancelled)
                 progress(0.0, f"Model {card.id}: {loaded.reason}.")
-                self._warn_of_looks(card, looks, progress)
-                warnings = self._warn_of_correlation(card, scene, looks, progress)
+                doubts = self._doubts(card, scene, looks)
                 try:
                     knob = self.knob
                     if self.knob_auto:
                         progress(0.0, "Choosing the knob from a sample of the scene.")
                         chosen = choose_knob(source, engine, loaded, scene, looks, is_cancelled)
-                        progress(0.0, chosen.describe())
                         knob = chosen.knob
-                        warnings += [chosen.describe()] if chosen.at_edge else []
-                    run = _Run(self, source, window, engine, loaded, scene, looks, knob, warnings)
+                        if chosen.at_edge:
+                            doubts.append(chosen.describe())
+                        else:
+                            progress(0.0, chosen.describe())
+                    run = _Run(self, source, window, engine, loaded, scene, looks, knob)
+                    run.warn(doubts, 0.0, progress)
                     run.run(progress, is_cancelled)
                 except BaseException:
                     engine.cancel()
@@ -149,64 +146,43 @@ class DespeckleJob:
             warnings=run.warnings,
         )
 
-    def _warn_of_looks(self, card: ModelCard, looks: float, progress: Progress) -> None:
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before anything runs.
+
+        Raises
+        ------
+        InvalidInput, ModelError, RasterError
+        """
+        check_positive("LOOKS", self.looks)
+        check_positive("KNOB", self.knob)
+        check_tile_size(self.tile_size)
+        card = ModelCard.read(self._model_path())
+        maps = {"SLOPE": self.slope, "BIAS": self.bias}
+        wanted = [name for name, path in maps.items() if path]
+        check_model(card, self.knob, wanted, self.knob_auto)
+        for output in self._outputs().values():
+            check_output(output, [self.input])
+
+    def _doubts(
+        self, card: ModelCard, scene: dict[int, SceneStatistics], looks: float
+    ) -> list[str]:
         told = looks if card.affine or self.knob is None else self.knob
         low, high = card.looks_range
+        doubts = []
         if not 0.5 * low <= told <= 2 * high:
-            progress(
-                0.0,
-                f"The model {card.id} was trained for {low:g} to {high:g} looks and is used "
-                f"for {told:.2g}: look at the result with care.",
+            doubts.append(
+                f"The model {card.id} was trained for {low:g} to {high:g} looks and is used for "
+                f"{told:.2g}: look at the result with care."
             )
-
-    def _warn_of_correlation(
-        self,
-        card: ModelCard,
-        scene: dict[int, SceneStatistics],
-        looks: float,
-        progress: Progress,
-    ) -> list[str]:
         found = _correlation(band for band in scene.values() if band.correlated)
-        if found is None or not card.affine:
-            return []
-        warnings = correlation_warnings(card.id, found, looks, self.knob, self.knob_auto)
-        for warning in warnings:
-            progress(0.0, warning)
-        return warnings
-
-    def _check_numbers(self) -> None:
-        for name, value in (("number of looks", self.looks), ("knob", self.knob)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InvalidInput(
-                    f"The {name} must be a positive number, got {value}. "
-                    "Leave it empty to have it estimated."
-                )
-        low, high = TILE_SIZES
-        if self.tile_size and not low <= self.tile_size <= high:
-            raise InvalidInput(
-                f"The tile size must be {low} to {high} pixels, got {self.tile_size}."
-            )
+        if found is not None and card.affine:
+            doubts += correlation_warnings(card.id, found, looks, self.knob, self.knob_auto)
+        return doubts
 
     def _model_path(self) -> Path:
         if self.model_file:
             return Path(self.model_file)
         return find(self.model, [Path(folder) for folder in self.model_folders])
-
-    def _check_maps(self, card: ModelCard) -> None:
-        if (self.slope or self.bias) and not card.affine:
-            raise InvalidInput(
-                f"The model {card.id} has no maps a and b: choose a DoPAMINE model, "
-                "or leave SLOPE and BIAS out."
-            )
-        if self.knob_auto and not card.affine:
-            raise InvalidInput(
-                f"The risk of the model {card.id} cannot be estimated, it has no maps a and b: "
-                "choose a DoPAMINE model, or give KNOB yourself instead of KNOB_AUTO."
-            )
-        if self.knob_auto and self.knob is not None:
-            raise InvalidInput("Give KNOB, or have it chosen by KNOB_AUTO, not both.")
-        if card.blind and not card.affine and self.knob is not None:
-            raise InvalidInput(f"The model {card.id} has no knob; leave KNOB empty.")
 
     def _outputs(self) -> dict[str, str]:
         named = {
@@ -293,13 +269,13 @@ class _Run:
     def __init__(
         self, job: DespeckleJob, source: RasterSource, window: Window, engine: Engine,
         loaded: Loaded, scene: dict[int, SceneStatistics], looks: float,
-        knob: float | None, warnings: Sequence[str],
+        knob: float | None,
     ) -> None:  # fmt: skip
         self.job, self.source, self.window, self.engine = job, source, window, engine
         self.card, self.scene, self.looks = loaded.card, scene, looks
         self.loaded, self.knob = loaded, knob
         self.ratio = StreamingMoments()
-        self.warnings = list(warnings)
+        self.warnings: list[str] = []
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> None:
         whole = Window(0, 0, self.source.width, self.source.height)
@@ -328,17 +304,18 @@ class _Run:
                 result = self.engine.result(pending.ticket, is_cancelled)
                 self._take(result, writers, pending)
                 done += pending.tile.core.area
-                self._warn(result.warnings, done / total, progress)
+                self.warn(result.warnings, done / total, progress)
                 progress(done / total, "")
             for writer in writers.values():
                 writer.commit(is_cancelled)
-                self._warn(writer.warnings, 1.0, progress)
+                self.warn(writer.warnings, 1.0, progress)
 
-    def _warn(self, warnings: Sequence[str], part: float, progress: Progress) -> None:
+    def warn(self, warnings: Sequence[str], part: float, progress: Progress) -> None:
+        """Tell each warning once."""
         for warning in warnings:
             if warning not in self.warnings:
                 self.warnings.append(warning)
-                progress(part, warning)
+                progress(part, Caution(warning))
 
     def _submit(self, index: int, band: int, tile: Tile) -> _Pending:
         intensity, valid = self.source.read(band, tile.source)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import tempfile
 import time
@@ -27,7 +26,9 @@ from ..engine.client import Tuned, TuningRequest, shared_engine
 from ..raster.creation import make_workspace
 from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
+from .checks import check_affine, check_positive
 from .finetune_result import FineTuneResult
+from .messages import Caution
 
 BoolArray = npt.NDArray[np.bool_]
 Progress = Callable[[float, str], None]
@@ -117,16 +118,11 @@ class FineTuneJob:
         """
         started = time.perf_counter()
         self._recipe(1.0, 1)  # refuses bad settings before anything is read
-        for name, value in (("number of looks", self.looks), ("knob", self.knob)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InvalidInput(f"The {name} must be a positive number, got {value}.")
+        check_positive("LOOKS", self.looks)
+        check_positive("KNOB", self.knob)
         path = self.model_path()
         card = ModelCard.read(path)
-        if not card.affine:
-            raise InvalidInput(
-                f"The model {card.id} cannot be fine-tuned: it has no maps a and b. "
-                "Choose a DoPAMINE model."
-            )
+        check_affine(card)
         self.check_output()
         with RasterSource(self.input, self.bands, self.domain) as source:
             progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
@@ -147,9 +143,11 @@ class FineTuneJob:
         correlation, stride = self._whiten(scenes, warnings)
         recipe = self._recipe(self.knob or looks, stride)
         for warning in warnings:
-            progress(0.0, warning)
+            progress(0.0, Caution(warning))
         request = self._request(path, card, scenes, recipe, looks)
         tuned = self._tune(request, progress, is_cancelled)
+        for warning in tuned.warnings:
+            progress(1.0, Caution(warning))
         return FineTuneResult(
             path=self.output,
             tuned=tuned,

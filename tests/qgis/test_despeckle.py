@@ -161,6 +161,14 @@ def test_looks_are_estimated_and_told(
     assert results["LOOKS_USED"] == pytest.approx(4.0, rel=0.25)
 
 
+def test_a_warning_is_told_once_and_as_such(run: Run, scene: str, tmp_path: Path) -> None:
+    feedback = Recorder()
+    run(feedback, INPUT=scene, OUTPUT=str(tmp_path / "out.tif"), LOOKS=40)
+    told = [text for text in feedback.warnings if "trained for 1 to 1 looks" in text]
+    assert len(told) == 1
+    assert not set(feedback.infos) & set(feedback.warnings)
+
+
 def test_subdatasets_and_archives_are_read(
     run: Run, scene: str, intensity: np.ndarray, tmp_path: Path
 ) -> None:

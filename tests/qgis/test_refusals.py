@@ -31,6 +31,8 @@ Run = Callable[..., dict[str, Any]]
         ({"MODEL_FILE": None, "MODEL": "no-such"}, "There is no model 'no-such'"),
         ({"MODEL_FILE": "/no/such.safetensors"}, "/no/such.safetensors cannot be read"),
         ({"SLOPE": "TEMPORARY_OUTPUT"}, "not affine, it has no SLOPE"),
+        ({"BIAS": "TEMPORARY_OUTPUT"}, "not affine, it has no BIAS"),
+        ({"OUTPUT": "/tmp/a.tif", "RATIO": "/tmp/a.tif"}, "Two outputs have the same path"),
         ({"BANDS": [7]}, "has no band 7"),
         ({"DOMAIN": "complex"}, "does not fit the domain 'complex'"),
         ({"EXTENT": "0,10,0,10 [EPSG:32631]"}, "lies outside the raster"),

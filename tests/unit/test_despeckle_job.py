@@ -171,16 +171,16 @@ def test_input_is_not_touched(scene, tmp_path, weights):
 
 
 BAD = {
-    "looks": ({"looks": 0.0}, InvalidInput, "looks must be a positive"),
-    "knob": ({"knob": -1.0}, InvalidInput, "knob must be a positive"),
-    "tile": ({"tile_size": 3}, InvalidInput, "tile size"),
+    "looks": ({"looks": 0.0}, InvalidInput, "LOOKS must be a positive"),
+    "knob": ({"knob": -1.0}, InvalidInput, "KNOB must be a positive"),
+    "tile": ({"tile_size": 3}, InvalidInput, "TILE_SIZE must be"),
     "model": ({"model_file": None, "model": "nonesuch"}, ModelError, "no model 'nonesuch'"),
     "model file": ({"model_file": "/nowhere/x.safetensors"}, ModelError, "cannot be read"),
     "device": ({"device": "tpu"}, InvalidInput, "tpu"),
     "precision": ({"precision": "int4"}, InvalidInput, "int4"),
     "bands": ({"bands": [7]}, RasterError, "7"),
     "extent": ({"extent": Window(900, 900, 5, 5)}, InvalidInput, "outside"),
-    "slope": ({"slope": "a.tif"}, InvalidInput, "no maps"),
+    "slope": ({"slope": "a.tif"}, InvalidInput, "has no SLOPE"),
     "same path": ({"ratio": "OUTPUT"}, InvalidInput, "same path"),
 }
 

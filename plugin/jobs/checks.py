@@ -1,0 +1,70 @@
+"""What can be seen to be wrong with a job before it runs. Names are those users know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..core.errors import InvalidInput
+from ..core.models.card import ModelCard
+
+# Least and largest side of a tile without halo.
+TILE_SIZES = (16, 8192)
+
+
+def check_positive(name: str, value: float | None) -> None:
+    """Refuse a number that is given and not positive."""
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InvalidInput(f"{name} must be a positive number, got {value:g}, or be left empty.")
+
+
+def check_tile_size(size: int) -> None:
+    """Refuse sizes that would be slow or burst memory; 0 chooses by itself."""
+    low, high = TILE_SIZES
+    if size and not low <= size <= high:
+        raise InvalidInput(
+            f"TILE_SIZE must be 0 (automatic) or {low} to {high} pixels, got {size}."
+        )
+
+
+def check_model(
+    card: ModelCard, knob: float | None, maps: Sequence[str], knob_auto: bool = False
+) -> None:
+    """Refuse what a model cannot give, going by its card.
+
+    Parameters
+    ----------
+    card : ModelCard
+    knob : float, optional
+        L the estimate is to be made for.
+    maps : sequence of str
+        Names of the maps wanted: SLOPE, BIAS.
+    knob_auto : bool
+        Whether the knob is to be chosen by the estimated risk.
+    """
+    if maps and not card.affine:
+        names = " / ".join(maps)
+        raise InvalidInput(
+            f"The model '{card.id}' is not affine, it has no {names}: choose a DoPAMINE model, "
+            f"or leave {names} out."
+        )
+    if knob_auto and not card.affine:
+        raise InvalidInput(
+            f"The model '{card.id}' is not affine, its risk cannot be estimated: choose a DoPAMINE "
+            "model, or give KNOB and leave KNOB_AUTO out."
+        )
+    if knob_auto and knob is not None:
+        raise InvalidInput("Give KNOB, or have it chosen by KNOB_AUTO, not both.")
+    if knob is not None and card.blind and not card.affine:
+        raise InvalidInput(
+            f"The model '{card.id}' has no knob: it is not told a number of looks. Leave KNOB out."
+        )
+
+
+def check_affine(card: ModelCard) -> None:
+    """Refuse to fine-tune a model that has no unbiased risk."""
+    if not card.affine:
+        raise InvalidInput(
+            f"The model '{card.id}' cannot be fine-tuned: it has no maps a and b. Choose a "
+            "DoPAMINE model."
+        )
