@@ -135,11 +135,12 @@ class FineTuneParameters(RasterAlgorithm):
         self.add_looks()
         self.add_number_of_looks(
             self.KNOB,
-            translate("Speckless", "Knob: looks of the loss (those of the scene if empty)"),
+            translate("Speckless", "Knob, in looks"),
             translate(
                 "Speckless",
-                "L in the loss. A lower value than the scene's tunes towards a smoother result, "
-                "a higher one towards a sharper one that keeps more speckle.",
+                "L of the loss; that of the scene if empty. A lower value than the scene's tunes "
+                "towards a smoother result, a higher one towards a sharper one that keeps more "
+                "speckle.",
             ),
         )
         self.add_extent(
@@ -175,7 +176,7 @@ class FineTuneParameters(RasterAlgorithm):
         self.add(
             number(
                 self.LEARNING_RATE,
-                translate("Speckless", "Learning rate (that of the depth if empty)"),
+                translate("Speckless", "Learning rate (by depth if empty)"),
                 number.Type.Double, None, optional=True, minValue=0.0,
             ),
             translate(
