@@ -83,9 +83,11 @@ def choose_knob(
 ) -> ChosenKnob:
     """Find the knob of an affine model at which its estimated risk is least.
 
-    The same for any extent: windows are spread over the whole raster. The error of a pixel
-    counts relative to the mean of its surroundings squared, or else a few bright targets would
-    make the choice for all the others.
+    The same for any extent: windows are spread over the whole raster. Errors count as in
+    fine-tuning (`TuningRecipe.weighting`): for models made for scenes of wide range, whose scale
+    is geometric, relative to the mean of the surroundings, or else the brightest would choose
+    for all; for the others alike, which is what those were trained for. Targets that nothing
+    around them foretells do not count.
 
     Parameters
     ----------
@@ -154,6 +156,7 @@ def _parts(
     is_cancelled: IsCancelled,
 ) -> Iterable[tuple[Array, Array, Array, Array]]:
     """Intensity, mean, relative variance and weight of each window, 0 where not to be used."""
+    relative_error = loaded.card.scale == "geometric"
     waiting: deque[tuple[int, Array, Array, float]] = deque()
     for band, tile in _tiles(source, loaded, is_cancelled):
         if is_cancelled():
@@ -166,14 +169,15 @@ def _parts(
         inside = np.s_[inner.y : inner.bottom, inner.x : inner.right]
         waiting.append((ticket, intensity[inside], valid[inside], scale))
         if len(waiting) >= _IN_FLIGHT:
-            yield _part(engine, waiting.popleft(), looks, is_cancelled)
+            yield _part(engine, waiting.popleft(), relative_error, looks, is_cancelled)
     while waiting:
-        yield _part(engine, waiting.popleft(), looks, is_cancelled)
+        yield _part(engine, waiting.popleft(), relative_error, looks, is_cancelled)
 
 
 def _part(
     engine: Engine,
     pending: tuple[int, Array, Array, float],
+    relative_error: bool,
     looks: float,
     is_cancelled: IsCancelled,
 ) -> tuple[Array, Array, Array, Array]:
@@ -182,7 +186,8 @@ def _part(
     mean, relative = moments(maps["a"], maps["b"], looks)
     mean = np.maximum(mean, _LEAST_MEAN * scale)
     usable = valid & np.isfinite(mean) & (z <= _BRIGHTEST * mean)
-    weight = np.where(usable, 1.0 / np.square(mean, dtype=np.float64), 0.0)
+    unit = mean if relative_error else np.full_like(mean, scale)
+    weight = np.where(usable, 1.0 / np.square(unit, dtype=np.float64), 0.0)
     return np.where(usable, z, 0), np.where(usable, mean, 1), np.where(usable, relative, 0), weight
 
 

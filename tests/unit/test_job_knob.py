@@ -23,17 +23,19 @@ from speckless.plugin.jobs.knob import ChosenKnob, correlation_warnings
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A small affine network and a moving average."""
+    """Small affine networks of either scale, and a moving average."""
     folder = tmp_path_factory.mktemp("weights")
     paths = {}
-    for name, arguments in {
-        "boxcar": {"radius": 1},
-        "dopamine": {"layers": 3, "channels": 6, "blocks": 1, "inputs": "log", "head": "moments"},
-    }.items():
+    affine = {"layers": 3, "channels": 6, "blocks": 1, "inputs": "log", "head": "moments"}
+    for name, architecture, arguments, scale in (
+        ("boxcar", "boxcar", {"radius": 1}, "mean"),
+        ("dopamine", "dopamine", affine, "geometric"),
+        ("dopamine-mean", "dopamine", affine, "mean"),
+    ):
         torch.manual_seed(0)
-        model = create(name, arguments)
+        model = create(architecture, arguments)
         card = model.describe(
-            id=name, title=name, architecture=name, arguments=arguments, scale="geometric"
+            id=name, title=name, architecture=architecture, arguments=arguments, scale=scale
         )
         paths[name] = str(folder / f"{name}.safetensors")
         save_model(paths[name], model, card)
@@ -46,14 +48,15 @@ def image(height=96, width=120, looks=2, seed=0, psf=0.0):
     return (clean * simulate_speckle((height, width), looks, rng, psf)).astype(np.float32)
 
 
-def test_knob_chosen_is_that_of_least_risk_over_the_scene(tmp_path, weights):
+@pytest.mark.parametrize("model", ["dopamine", "dopamine-mean"])
+def test_knob_chosen_is_that_of_least_risk_over_the_scene(tmp_path, weights, model):
     scene = make_raster(tmp_path / "scene.tif", image())
     paths = {name: str(tmp_path / f"{name}.tif") for name in ("slope", "bias", "auto", "given")}
-    options = {"model_file": weights["dopamine"], "looks": 2.0, "device": "cpu"}
+    options = {"model_file": weights[model], "looks": 2.0, "device": "cpu"}
     run(scene, paths["given"], slope=paths["slope"], bias=paths["bias"], **options)
     z, a, b = (read(path).astype(float) for path in (scene, paths["slope"], paths["bias"]))
     mean, variance = moments(a, b, 2.0)
-    weight = 1 / np.maximum(mean, 1e-3) ** 2
+    weight = 1 / np.maximum(mean, 1e-3) ** 2 if model == "dopamine" else None
     wanted = best_knob(mean, variance, z, 2.0, z <= 20 * mean, weight)
 
     result, messages = run(scene, paths["auto"], knob_auto=True, **options)
