@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from speckless.plugin.core.affine import AffineKnob
+from speckless.plugin.core.despeckling import despeckle_tile
 from speckless.plugin.core.errors import InvalidInput
 from speckless.plugin.core.knob_stack import KnobStack, anchors_for
+from speckless.plugin.core.models.registry import DEFAULT_MODEL, find
+from speckless.plugin.core.models.weights import load_model
+from speckless.plugin.core.speckle import simulate_speckle
 
 SHAPE = (37, 53)
 
@@ -133,3 +137,22 @@ def test_a_turn_takes_milliseconds():
             times.append(time.perf_counter() - start)
         # 2 to 3 ms are usual; the least, for other programs may be running.
         assert min(times) < 0.015 * side**2 / 1e6, name
+
+
+def test_default_model_turns_as_if_it_were_run():
+    model = load_model(find(DEFAULT_MODEL))
+    rng = np.random.default_rng(6)
+    y, x = np.mgrid[:64, :64]
+    scene = np.exp(1.5 * np.sin(x / 9) * np.cos(y / 11)) * (1 + 4 * (x > 40))
+    z = (scene * simulate_speckle(scene.shape, 2, rng, 0.7)).astype(np.float32)
+    valid = np.ones(z.shape, bool)
+    scale = float(np.exp(np.log(z).mean()))
+
+    def run(knob):
+        return despeckle_tile(model, z, valid, scale=scale, looks=2.0, knob=knob)["x"]
+
+    anchors = anchors_for(2.0)
+    stack = KnobStack(anchors, [run(anchor) for anchor in anchors])
+    for knob in (0.3, 0.7, 2.6, 13.0):
+        decibels = 10 * np.log10(stack.turned(knob) / run(knob))
+        assert np.sqrt(np.mean(decibels**2)) < 0.05
