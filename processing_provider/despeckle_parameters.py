@@ -253,7 +253,7 @@ class DespeckleParameters(SpecklessAlgorithm):
                 "For DoPAMINE models, in place of a knob: the setting at which the error, as "
                 "estimated without a clean image on a sample of the whole scene, is least "
                 "(KNOB_USED). Sound where the speckle of neighbouring pixels is independent; where "
-                "it is not, a warning says so, and the knob chosen keeps too much speckle.",
+                "it is not, a warning says so, and the knob chosen tends to be too low.",
             ),
             advanced=True,
         )

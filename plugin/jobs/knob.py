@@ -65,8 +65,8 @@ class ChosenKnob:
     def describe(self) -> str:
         """What the user is told."""
         text = (
-            f"Knob of least estimated risk: {self.knob:.3g} looks (searched from {self.low:.2g} "
-            f"to {self.high:.2g} on {self.pixels} pixels)."
+            f"Knob of least estimated risk: {self.knob:.3g} looks (searched from {self.low:.3g} "
+            f"to {self.high:.3g} on {self.pixels} pixels)."
         )
         if self.at_edge:
             text += " The risk still fell at the end of that range: look at the result with care."
@@ -131,20 +131,23 @@ def correlation_warnings(
     auto : bool
         Whether the knob is chosen by the estimated risk.
     """
-    cures = (
-        f"What helps: a KNOB below the number of looks, about {looks / 4:.2g}; the model "
-        f"{DEFAULT_MODEL}, made for such speckle; or fine-tuning on this scene from every n-th "
-        "pixel."
-    )
     finding = f"The speckle of neighbouring pixels is correlated ({correlation:.2f})"
+    others = (
+        f"the model {DEFAULT_MODEL}, made for such speckle; or fine-tuning on this scene from "
+        "every n-th pixel."
+    )
     if auto:
         return [
-            f"{finding}, so the estimated risk is too low where speckle is left in, and the knob "
-            f"chosen by it cannot be trusted: it keeps too much speckle. {cures}"
+            f"{finding}: the estimated risk is too low, most of all at low knobs, and the knob of "
+            "least risk cannot be trusted; it tends to be too low. What helps: a KNOB of your own, "
+            f"judged by the ratio image; {others}"
         ]
     if knob is not None and knob <= looks / 2:  # has been told
         return []
-    return [f"{finding}, but {model} expects it not to be, and leaves speckle in. {cures}"]
+    return [
+        f"{finding}, but {model} expects it not to be, and leaves speckle in. What helps: a KNOB "
+        f"below the number of looks, about {looks / 4:.2g}; {others}"
+    ]
 
 
 def _parts(

@@ -221,3 +221,29 @@ def test_what_cannot_be_estimated_is_refused():
         pooled([])
     with pytest.raises(InvalidInput, match="confidence"):
         RiskEstimate(0, 1, 2).interval(1.0)
+
+
+def test_correlated_speckle_lowers_the_risk_and_the_knob():
+    # Why the job warns: the surroundings foretell the pixel's own speckle.
+    x = textured(128)
+
+    def surroundings(z, radius=1):
+        side = 2 * radius + 1
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(z, radius, mode="reflect"), (side, side)
+        )
+        mean = (windows.sum((2, 3)) - z) / (side**2 - 1)
+        square = ((windows**2).sum((2, 3)) - z**2) / (side**2 - 1)
+        return mean, np.maximum(square / mean**2 / 2 - 1, 0) + 0.05
+
+    found = {}
+    for psf in (0.0, 0.9):
+        z = (x * simulate_speckle(x.shape, 1, np.random.default_rng(1), psf)).astype(float)
+        mean, variance = surroundings(z)
+        best = best_knob(mean, variance, z, 1.0)
+        a, b = affine_map(mean, variance, 1.0)
+        risk = estimated_risk(z, a, b, 1.0).value
+        found[psf] = best.knob, risk / np.mean((x - a * z - b) ** 2)
+    assert found[0.0][1] == pytest.approx(1, abs=0.2)
+    assert found[0.9][1] < 0.5
+    assert found[0.9][0] < found[0.0][0] / 2
