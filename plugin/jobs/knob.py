@@ -86,7 +86,8 @@ def choose_knob(
     The same for any extent: windows are spread over the whole raster. Errors count as in
     fine-tuning (`TuningRecipe.weighting`): for models made for scenes of wide range, whose scale
     is geometric, relative to the mean of the surroundings, or else the brightest would choose
-    for all; for the others alike, which is what those were trained for. Targets that nothing
+    for all; for the others alike, which is what those were trained for (``./run bench risk``
+    compares the two). Targets that nothing
     around them foretells do not count.
 
     Parameters
