@@ -78,6 +78,11 @@ def test_result_is_smoother(seen: dict[str, Any], folder: Path) -> None:
     assert np.std(after[valid]) < 0.95 * np.std(before[valid])
 
 
+def test_python_warns_of_nothing_in_the_plugin(seen: dict[str, Any]) -> None:
+    # QGIS logs deprecations with the stack they come from.
+    assert [text for text in seen["complaints"] if "plugins/speckless" in text] == []
+
+
 @pytest.mark.parametrize("name", ["window.png", "dialog.png"])
 def test_window_was_drawn(seen: dict[str, Any], folder: Path, name: str) -> None:
     picture = gdal.Open(str(folder / name)).ReadAsArray()
