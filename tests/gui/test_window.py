@@ -60,6 +60,11 @@ def test_plugin_is_loaded(seen: dict[str, Any]) -> None:
     assert {"speckless:despeckle", "speckless:despeckle_and_ratio"} <= set(seen["algorithms"])
 
 
+def test_python_warns_of_nothing_in_the_plugin(seen: dict[str, Any]) -> None:
+    # QGIS logs deprecations with the stack they come from.
+    assert [text for text in seen["complaints"] if "plugins/speckless" in text] == []
+
+
 def test_dialog_makes_a_layer(seen: dict[str, Any], folder: Path) -> None:
     assert seen["finished"]
     assert seen["valid"]
@@ -76,11 +81,6 @@ def test_result_is_smoother(seen: dict[str, Any], folder: Path) -> None:
     assert after.shape == before.shape
     valid = before != -99
     assert np.std(after[valid]) < 0.95 * np.std(before[valid])
-
-
-def test_python_warns_of_nothing_in_the_plugin(seen: dict[str, Any]) -> None:
-    # QGIS logs deprecations with the stack they come from.
-    assert [text for text in seen["complaints"] if "plugins/speckless" in text] == []
 
 
 @pytest.mark.parametrize("name", ["window.png", "dialog.png"])
