@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..plugin.core import quality
 from ..plugin.core.tiling import Window
+from ..plugin.raster.gdal_access import open_raster
 from ..plugin.raster.source import RasterSource
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,9 +86,7 @@ def despeckle(source: Path, output: Path, ratio: Path) -> dict[str, Any]:
 
 def details(output: Path, report: dict[str, Any]) -> list[tuple[str, str]]:
     """What the output's tags tell of the run, and what the algorithm reported meanwhile."""
-    from osgeo import gdal
-
-    tags = gdal.OpenEx(str(output), gdal.OF_RASTER).GetMetadata()
+    tags = open_raster(str(output)).GetMetadata()
     rows = [
         (title, tags[key])
         for title, key in (("model", "SPECKLESS_MODEL"), ("domain", "SPECKLESS_DOMAIN"))

@@ -8,7 +8,7 @@ full disk, met when a file is closed) come as messages only. `gdal_call` turns a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ def gdal_call(doing: str, strict: bool = True) -> Iterator[GdalMessages]:
     gdal.ErrorReset()
     gdal.PushErrorHandler(messages._take)
     try:
-        yield messages
+        with _exceptions_off():
+            yield messages
     except RuntimeError as error:  # GDAL's exceptions are on
         messages._take(gdal.CE_Failure, 0, str(error))
         if strict:
@@ -67,6 +68,14 @@ def gdal_call(doing: str, strict: bool = True) -> Iterator[GdalMessages]:
         gdal.ErrorReset()
     if strict and messages.failures:
         raise failure(doing, messages)
+
+
+def _exceptions_off() -> AbstractContextManager[Any]:
+    """GDAL's exceptions off in this thread, where GDAL has a switch for that (3.7 and newer).
+
+    Left undecided they make it warn, in QGIS's log, of a default that will change.
+    """
+    return gdal.ExceptionMgr(False) if hasattr(gdal, "ExceptionMgr") else nullcontext()
 
 
 def failure(doing: str, messages: GdalMessages) -> RasterError:

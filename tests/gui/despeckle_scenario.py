@@ -57,6 +57,10 @@ def finetune(layer: str) -> bool:
 
 
 def scenario() -> dict[str, Any]:
+    complaints: list[str] = []
+    QgsApplication.messageLog().messageReceived.connect(
+        lambda text, tag, level: complaints.append(text) if "Python" in tag else None
+    )
     registry = QgsApplication.processingRegistry()
     seen: dict[str, Any] = {
         "algorithms": [a.id() for a in registry.providerById("speckless").algorithms()]
@@ -83,6 +87,7 @@ def scenario() -> dict[str, Any]:
     wait_for(lambda: not iface.mapCanvas().isDrawing(), 10000)
     QTest.qWait(500)
     iface.mainWindow().grab().save(str(FOLDER / "window.png"))
+    seen["complaints"] = complaints
     return seen
 
 

@@ -81,6 +81,11 @@ def test_plugin_is_loaded(seen: dict[str, Any]) -> None:
     assert {f"speckless:{name}" for name in names} <= set(seen["algorithms"])
 
 
+def test_python_warns_of_nothing_in_the_plugin(seen: dict[str, Any]) -> None:
+    # QGIS logs deprecations with the stack they come from.
+    assert [text for text in seen["complaints"] if "plugins/speckless" in text] == []
+
+
 def test_dialog_makes_a_layer(seen: dict[str, Any], folder: Path) -> None:
     assert seen["finished"]
     assert seen["valid"]

@@ -20,7 +20,8 @@ EXPECTED += ["experimental"]
 
 @pytest.fixture(scope="module")
 def general() -> configparser.SectionProxy:
-    parser = configparser.ConfigParser(interpolation=None)
+    # With interpolation, as the repository reads it: a stray % is an error.
+    parser = configparser.ConfigParser()
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(ROOT / "metadata.txt", encoding="utf-8")
     return parser["general"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from osgeo import gdal
@@ -12,6 +16,7 @@ from speckless.plugin.core.tiling import Window
 from speckless.plugin.raster.source import RasterSource
 from speckless.plugin.raster.validity import equals_nodata, zeros_of_fill
 
+ROOT = Path(__file__).resolve().parents[2]
 WHOLE = Window(0, 0, 6, 4)
 NORTH_UP = (3, 1, 0, 9, 0, -1)
 RAMP = np.arange(1, 25, dtype=np.float32).reshape(4, 6)
@@ -265,6 +270,23 @@ def test_damaged_file_is_an_error_whatever_the_mode_of_gdal(tmp_path, exceptions
     finally:
         (gdal.UseExceptions if was else gdal.DontUseExceptions)()
     assert capfd.readouterr().err == ""  # GDAL's words are in the error, not on the console
+
+
+@pytest.mark.skipif(not hasattr(gdal, "ExceptionMgr"), reason="GDAL before 3.7 does not warn")
+def test_gdal_does_not_warn_of_its_exceptions(tmp_path):
+    # Only the first opening in a process makes it warn.
+    path = make_raster(tmp_path / "a.tif", RAMP, geotransform=NORTH_UP)
+    code = (
+        f"import runpy; runpy.run_path({str(ROOT / 'tests' / 'conftest.py')!r})\n"
+        "from speckless.plugin.raster.source import RasterSource\n"
+        f"with RasterSource({path!r}) as source: print(source.width)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error::FutureWarning", "-c", code],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(RAMP.shape[1])]
 
 
 def test_domain_that_does_not_fit(tmp_path):

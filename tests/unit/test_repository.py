@@ -124,7 +124,7 @@ def test_package_holds_nothing_for_developers(package: zipfile.ZipFile) -> None:
 
 
 def test_package_holds_no_hidden_or_binary_file(package: zipfile.ZipFile) -> None:
-    forbidden = re.compile(r"/\.|__pycache__|\.(pyc|exe|dll|so|dylib|bat|sh|ps1|cmd)$|\\")
+    forbidden = re.compile(r"/\.|\.\.|__pycache__|\.(pyc|exe|dll|so|dylib|bat|sh|ps1|cmd)$|\\")
     assert [name for name in package.namelist() if forbidden.search(name)] == []
 
 
