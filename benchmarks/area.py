@@ -19,6 +19,7 @@ from statistics import median
 import numpy as np
 
 from ..plugin.core.area_statistics import area_statistics
+from ..plugin.core.enl_interval import enl_interval
 from ..plugin.core.homogeneous_windows import homogeneous_windows
 from ..plugin.core.speckle import simulate_speckle
 
@@ -50,7 +51,7 @@ def _coverage(most: int) -> None:
         shape = (side, pixels // side)
         for looks in _LOOKS:
             _row(rng, shape, looks, 0.0, most)
-    print("correlated: n, L, areas, share, of which correlation taken for 0, correlation found")
+    print("correlated: n, L, areas, share; share if taken for white; correlation found")
     for spread in _SPREADS:
         for side in (8, 16, 32, 100):
             for looks in (1, 4):
@@ -62,15 +63,19 @@ def _row(
 ) -> None:
     size = shape[0] * shape[1]
     runs = max(100, min(most, int(_DRAWN / size / (looks if spread else 1))))
-    held, near = 0, []
+    held = held_if_white = 0
+    near = []
     for _ in range(runs):
         area = simulate_speckle(shape, looks, rng, spread)
         found = area_statistics(area).original
-        if found.enl_low is not None and found.enl_high is not None:
-            held += found.enl_low <= looks <= found.enl_high
+        if found.enl is None or found.enl_low is None or found.enl_high is None:
+            continue
+        held += found.enl_low <= looks <= found.enl_high
+        low, high = enl_interval(found.enl, size)
+        held_if_white += low <= looks <= high
         near.append(found.correlation_x or 0.0)
     error = math.sqrt(0.95 * 0.05 / runs)
-    tail = f"   r = {np.mean(near):.2f}" if spread else ""
+    tail = f"   {held_if_white / runs:.3f}   {np.mean(near):.2f}" if spread else ""
     print(f"{size:7} {looks:4} {runs:6}   {held / runs:.3f} ± {error:.3f}{tail}", flush=True)
 
 

@@ -212,7 +212,7 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
             written = QgsFeature(fields)
             written.setGeometry(feature.geometry())
             written.setAttributes([*feature.attributes(), *row])
-            if not sink.addFeature(written, QgsFeatureSink.FastInsert):
+            if not sink.addFeature(written, QgsFeatureSink.Flag.FastInsert):
                 raise QgsProcessingException(self.writeFeatureError(sink, parameters, self.OUTPUT))
         outputs = {self.OUTPUT: layer}
         if self._table:
