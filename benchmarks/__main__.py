@@ -9,6 +9,7 @@ BENCHMARKS = {
     "inference": "DoPAMINE's inference against the matrix-product rate, fp32 and bf16",
     "training": "training throughput against the matrix-product rate",
     "memory": "a 20 000 x 20 000 raster through a light model: peak memory of all processes",
+    "area": "statistics of homogeneous areas: does the ENL's interval hold the truth; time",
     "startup": "qgis_process: start of speckless:despeckle against a native algorithm",
     "window": "the sample despeckled in a real QGIS window under Xvfb: pictures of it",
     "risk": "the estimated risk: how often its interval holds, the knob it chooses",

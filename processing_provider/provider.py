@@ -12,6 +12,7 @@ from ..plugin.toolbelt.paths import plugin_path
 from ..plugin.version import VERSION
 from .despeckle import DespeckleAlgorithm
 from .finetune import FineTuneAlgorithm
+from .roi_statistics import RoiStatisticsAlgorithm
 
 
 class ShippedModel(QgsProcessingModelAlgorithm):
@@ -67,6 +68,7 @@ class SpecklessProvider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         self.addAlgorithm(DespeckleAlgorithm())
         self.addAlgorithm(FineTuneAlgorithm())
+        self.addAlgorithm(RoiStatisticsAlgorithm())
         for path in sorted(plugin_path("resources", "models").glob("*.model3")):
             model = ShippedModel(path)
             if model.is_readable:

@@ -20,6 +20,21 @@ _STYLE = (
 )
 
 
+def check_table(path: str) -> None:
+    """Refuse a table that could not be written, before there is anything to write.
+
+    Raises
+    ------
+    InvalidInput
+        If its ending is another than .csv or .html, or its folder does not exist.
+    """
+    if Path(path).suffix.lower() not in (".csv", ".html", ".htm"):
+        raise InvalidInput(f"A table is a .csv or .html file; rename {Path(path).name}.")
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise InvalidInput(f"Cannot write {path}: there is no folder {folder}; make it first.")
+
+
 def write_table(path: str, title: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write rows to a .csv (numbers in full) or .html file (to four digits).
 
@@ -41,13 +56,9 @@ def write_table(path: str, title: str, names: Sequence[str], rows: Sequence[Sequ
     InvalidInput
         If the ending is another, or the file cannot be written.
     """
+    check_table(path)
     suffix = Path(path).suffix.lower()
-    if suffix == ".csv":
-        text = _csv(names, rows)
-    elif suffix in (".html", ".htm"):
-        text = _html(title, names, rows)
-    else:
-        raise InvalidInput(f"A table is a .csv or .html file; rename {Path(path).name}.")
+    text = _csv(names, rows) if suffix == ".csv" else _html(title, names, rows)
     part = Path(path).with_name(f".speckless-{uuid4().hex}{suffix}")
     try:
         # Line ends as they are on every system: CSV readers take either.

@@ -82,10 +82,12 @@ class AlignedSource:
 
     def __call__(self, window: Window) -> tuple[FloatArray, BoolArray]:
         """Return intensity and validity of a window; what lies outside is invalid."""
-        shape = (window.height, window.width)
-        intensity, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
         moved = window.shifted(-self._offset[0], -self._offset[1])
         there = moved.intersection(Window(0, 0, self._source.width, self._source.height))
+        if there == moved:
+            return self._source.read(self._band, moved)
+        shape = (window.height, window.width)
+        intensity, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
         if there is not None:
             top, left = there.y - moved.y, there.x - moved.x
             place = np.s_[top : top + there.height, left : left + there.width]
