@@ -11,6 +11,7 @@ from ..plugin.toolbelt import log
 from ..plugin.toolbelt.paths import plugin_path
 from ..plugin.version import VERSION
 from .despeckle import DespeckleAlgorithm
+from .filters import FILTER_ALGORITHMS
 
 
 class ShippedModel(QgsProcessingModelAlgorithm):
@@ -65,6 +66,8 @@ class SpecklessProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:
         self.addAlgorithm(DespeckleAlgorithm())
+        for algorithm in FILTER_ALGORITHMS:
+            self.addAlgorithm(algorithm())
         for path in sorted(plugin_path("resources", "models").glob("*.model3")):
             model = ShippedModel(path)
             if model.is_readable:

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
-from ..core.errors import Cancelled, InvalidInput, RasterError
+from ..core.errors import Cancelled, InvalidInput
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
 from ..core.quality import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
 from ..engine.client import Engine, Loaded, TileRequest, TileResult, shared_engine
-from ..raster.sampling import SceneStatistics, scene_statistics
+from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
+from .scenes import (
+    TILE_SIZES,
+    IsCancelled,
+    Progress,
+    check_positive,
+    check_tile_size,
+    measure_bands,
+    output_domain,
+    settle_looks,
+    window_in,
+)
 
-Progress = Callable[[float, str], None]
-IsCancelled = Callable[[], bool]
-
-# Least and largest side of a tile without halo.
-TILE_SIZES = (16, 8192)
+__all__ = ["TILE_SIZES", "DespeckleJob", "DespeckleResult"]
 
 _TILE = 512
 _IN_FLIGHT = 3
@@ -97,7 +102,9 @@ class DespeckleJob:
         ------
         Cancelled, EngineError, InvalidInput, ModelError, RasterError
         """
-        self._check_numbers()
+        check_positive("number of looks", self.looks)
+        check_positive("knob", self.knob)
+        check_tile_size(self.tile_size)
         path = self._model_path()
         card = ModelCard.read(path)
         self._check_maps(card)
@@ -108,9 +115,9 @@ class DespeckleJob:
             progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
             for note in source.notes:
                 progress(0.0, note)
-            window = self._window(source)
-            scene = _scene(source, is_cancelled)
-            looks = self._looks(scene, progress)
+            window = window_in(source, self.extent)
+            scene = measure_bands(source, is_cancelled)
+            looks = settle_looks(self.looks, scene, progress)
             with shared_engine(self.python, is_cancelled) as engine:
                 loaded = engine.load(path, self.device, self.precision, is_cancelled)
                 progress(0.0, f"Model {card.id}: {loaded.reason}.")
@@ -145,19 +152,6 @@ class DespeckleJob:
                 f"for {told:.2g}: look at the result with care.",
             )
 
-    def _check_numbers(self) -> None:
-        for name, value in (("number of looks", self.looks), ("knob", self.knob)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InvalidInput(
-                    f"The {name} must be a positive number, got {value}. "
-                    "Leave it empty to have it estimated."
-                )
-        low, high = TILE_SIZES
-        if self.tile_size and not low <= self.tile_size <= high:
-            raise InvalidInput(
-                f"The tile size must be {low} to {high} pixels, got {self.tile_size}."
-            )
-
     def _model_path(self) -> Path:
         if self.model_file:
             return Path(self.model_file)
@@ -181,27 +175,6 @@ class DespeckleJob:
             raise InvalidInput("Two outputs have the same path; give each its own.")
         return outputs
 
-    def _window(self, source: RasterSource) -> Window:
-        whole = Window(0, 0, source.width, source.height)
-        if self.extent is None:
-            return whole
-        window = whole.intersection(self.extent)
-        if window is None:
-            raise InvalidInput("The extent lies outside the raster; choose one that overlaps it.")
-        return window
-
-    def _looks(self, scene: dict[int, SceneStatistics], progress: Progress) -> float:
-        if self.looks is not None:
-            return self.looks
-        estimates = [s.looks.looks for s in scene.values() if s.looks is not None]
-        if not estimates:
-            raise InvalidInput(
-                "The number of looks cannot be estimated from so few valid pixels; give LOOKS."
-            )
-        looks = median(estimates)
-        progress(0.0, f"Number of looks, estimated from the scene: {looks:.2f}.")
-        return looks
-
 
 @dataclass(frozen=True)
 class DespeckleResult:
@@ -218,17 +191,6 @@ class DespeckleResult:
     pixels: int
     seconds: float
     warnings: list[str] = field(default_factory=list)
-
-
-def _scene(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, SceneStatistics]:
-    scene = {}
-    for band in source.bands:
-        if is_cancelled():
-            raise Cancelled("Despeckling was cancelled.")
-        scene[band] = scene_statistics(source, band)
-        if scene[band].mean <= 0:
-            raise RasterError(f"Band {band} of {source.path} holds nothing above zero.")
-    return scene
 
 
 class _Pending(NamedTuple):
@@ -332,13 +294,12 @@ class _Run:
             "SPECKLESS_DOMAIN": self.source.domain,
             "SPECKLESS_PRECISION": self.loaded.precision,
         }  # fmt: skip
-        own = {"complex": "intensity"}.get(self.source.domain, self.source.domain)
         return RasterWriter(
             path,
             self.source,
             self.window,
             self.source.bands,
-            domain=own if name == "OUTPUT" else PLAIN,
+            domain=output_domain(self.source.domain) if name == "OUTPUT" else PLAIN,
             creation_options=self.job.creation_options,
             tags=tags,
         )

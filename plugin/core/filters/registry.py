@@ -1,0 +1,29 @@
+"""The filters by id."""
+
+from __future__ import annotations
+
+from ..errors import InvalidInput
+from .base import SpeckleFilter
+from .boxcar import Boxcar
+from .frost import Frost
+from .gammamap import GammaMap
+from .kuan import Kuan
+from .lee import Lee
+from .median import Median
+
+FILTERS: dict[str, type[SpeckleFilter]] = {
+    kind.id: kind for kind in (Boxcar, Median, Lee, Kuan, GammaMap, Frost)
+}
+
+
+def find_filter(id: str) -> type[SpeckleFilter]:
+    """Return a filter's class.
+
+    Raises
+    ------
+    InvalidInput
+        If there is none of that id.
+    """
+    if id not in FILTERS:
+        raise InvalidInput(f"There is no filter '{id}'; choose one of {', '.join(FILTERS)}.")
+    return FILTERS[id]

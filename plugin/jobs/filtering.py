@@ -1,0 +1,233 @@
+"""Filtering a raster by a classical filter, in this process: no engine, no torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.filters.base import SceneConstants, SpeckleFilter
+from ..core.quality import StreamingMoments
+from ..core.tiling import Tile, Window, plan_tiles
+from ..raster.sampling import scene_quantile
+from ..raster.source import RasterSource
+from ..raster.writer import RasterWriter, check_output
+from ..version import VERSION
+from .scenes import (
+    IsCancelled,
+    Progress,
+    check_positive,
+    check_tile_size,
+    measure_bands,
+    output_domain,
+    settle_looks,
+    window_in,
+)
+from .streaming import stream, usable_cores
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+_BRIGHT = 0.98
+
+
+@dataclass(frozen=True)
+class FilterJob:
+    """Filter the bands of a raster, each by itself.
+
+    Attributes
+    ----------
+    input, output : str
+        Rasters; the output's folder must exist.
+    filter : SpeckleFilter
+    bands : sequence of int, optional
+        Numbered from 1; all by default.
+    domain : str
+        "auto", "intensity", "amplitude", "db" or "complex". The filter always works on
+        intensity; the output has the input's domain.
+    looks : float, optional
+        Equivalent number of looks; estimated from the whole scene by default, where the filter
+        depends on it.
+    extent : Window, optional
+        Part of the raster, in pixels; its pixels equal those of a run on the whole.
+    tile_size : int
+        Side of a tile without halo; 0 chooses.
+    creation_options : sequence of str
+        "NAME=VALUE" of the output's driver.
+    threads : int
+        That compute; 0 for as many as there are cores.
+    """
+
+    input: str
+    output: str
+    filter: SpeckleFilter
+    bands: Sequence[int] | None = None
+    domain: str = "auto"
+    looks: float | None = None
+    extent: Window | None = None
+    tile_size: int = 0
+    creation_options: Sequence[str] = ()
+    threads: int = 0
+
+    def run(self, progress: Progress, is_cancelled: IsCancelled) -> FilterResult:
+        """Do the work; on any error or cancel no output is left and old ones are untouched.
+
+        Parameters
+        ----------
+        progress : callable
+            Takes the part done (0 to 1) and a message, often empty. Called from this thread
+            and one other, never at the same time.
+        is_cancelled : callable
+
+        Raises
+        ------
+        Cancelled, InvalidInput, MissingPackage, RasterError
+        """
+        check_positive("number of looks", self.looks)
+        check_tile_size(self.tile_size)
+        check_output(self.output, [self.input])
+        started = time.perf_counter()
+        with RasterSource(self.input, self.bands, self.domain) as source:
+            progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
+            for note in source.notes:
+                progress(0.0, note)
+            run = _Run(self, source, self._scene(source, progress, is_cancelled))
+            run.run(progress, is_cancelled)
+        looks = next(iter(run.scene.values())).looks
+        enough = run.ratio.count > 1
+        return FilterResult(
+            path=self.output,
+            domain=source.domain,
+            looks_used=looks if self.filter.needs_looks else None,
+            mean_ratio=run.ratio.mean if enough else float("nan"),
+            variance_ratio=run.ratio.variance if enough else float("nan"),
+            pixels=run.window.area * len(source.bands),
+            seconds=time.perf_counter() - started,
+            warnings=run.warnings,
+        )
+
+    def _scene(
+        self, source: RasterSource, progress: Progress, is_cancelled: IsCancelled
+    ) -> dict[int, SceneConstants]:
+        """Measure what the filter must know of each whole band."""
+        looks = 1.0
+        if self.filter.needs_looks:
+            measured = {} if self.looks else measure_bands(source, is_cancelled)
+            looks = settle_looks(self.looks, measured, progress)
+        scene = {}
+        for band in source.bands:
+            bright = float("inf")
+            if self.filter.needs_bright:
+                bright = scene_quantile(source, band, _BRIGHT)
+            scene[band] = SceneConstants(looks, bright)
+        return scene
+
+
+@dataclass(frozen=True)
+class FilterResult:
+    """What a `FilterJob` did.
+
+    Attributes
+    ----------
+    looks_used : float or None
+        None where the filter does not depend on it.
+    mean_ratio, variance_ratio : float
+        Of input / estimate in intensity; NaN where there are no two valid pixels.
+    """
+
+    path: str
+    domain: str
+    looks_used: float | None
+    mean_ratio: float
+    variance_ratio: float
+    pixels: int
+    seconds: float
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Piece(NamedTuple):
+    """A tile of a band, and the band's place in the output."""
+
+    place: int
+    band: int
+    tile: Tile
+
+
+class _Run:
+    """What the steps of one run share."""
+
+    def __init__(
+        self, job: FilterJob, source: RasterSource, scene: dict[int, SceneConstants]
+    ) -> None:
+        self.job, self.source, self.scene = job, source, scene
+        self.window = window_in(source, job.extent)
+        self.ratio = StreamingMoments()
+        self.warnings: list[str] = []
+        self._done = 0
+
+    def run(self, progress: Progress, is_cancelled: IsCancelled) -> None:
+        filter = self.job.filter
+        whole = Window(0, 0, self.source.width, self.source.height)
+        tiles = plan_tiles(
+            whole, self.window, self.job.tile_size or filter.tile_size, filter.halo
+        )  # fmt: skip
+        work = [_Piece(n, band, tile) for tile in tiles for n, band in enumerate(self.source.bands)]
+        total = self.window.area * len(self.source.bands)
+        with self._writer() as writer:
+
+            def write(piece: _Piece, made: tuple[FloatArray, BoolArray, StreamingMoments]) -> None:
+                estimate, valid, ratio = made
+                core = piece.tile.core
+                window = core.shifted(-self.window.x, -self.window.y)
+                writer.write(piece.place, window, estimate, valid)
+                self.ratio.merge(ratio)
+                self._done += core.area
+                progress(self._done / total, "")
+
+            threads = self.job.threads or usable_cores()
+            stream(work, self._read, self._compute, write, is_cancelled, threads)
+            writer.commit(is_cancelled)
+            self.warnings = writer.warnings
+            for warning in self.warnings:
+                progress(1.0, warning)
+
+    def _read(self, piece: _Piece) -> tuple[FloatArray, BoolArray]:
+        return self.source.read(piece.band, piece.tile.source)
+
+    def _compute(
+        self, piece: _Piece, data: tuple[FloatArray, BoolArray]
+    ) -> tuple[FloatArray, BoolArray, StreamingMoments]:
+        intensity, valid = data
+        inner = piece.tile.inner
+        place = np.s_[inner.y : inner.bottom, inner.x : inner.right]
+        estimate = self.job.filter(intensity, valid, self.scene[piece.band])[place]
+        intensity, valid = intensity[place], valid[place]
+        ratio = StreamingMoments()
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio.add((intensity / estimate)[valid])
+        return estimate, valid, ratio
+
+    def _writer(self) -> RasterWriter:
+        filter = self.job.filter
+        tags: dict[str, Any] = {
+            "SPECKLESS_VERSION": VERSION,
+            "SPECKLESS_FILTER": filter.id,
+            **{f"SPECKLESS_{name}": value for name, value in filter.settings().items()},
+            "SPECKLESS_CONTENT": "despeckled",
+            "SPECKLESS_DOMAIN": self.source.domain,
+        }
+        if filter.needs_looks:
+            tags["SPECKLESS_LOOKS"] = f"{next(iter(self.scene.values())).looks:.6g}"
+        return RasterWriter(
+            self.job.output,
+            self.source,
+            self.window,
+            self.source.bands,
+            domain=output_domain(self.source.domain),
+            creation_options=self.job.creation_options,
+            tags=tags,
+        )

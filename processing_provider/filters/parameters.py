@@ -1,0 +1,233 @@
+"""What the classical filters ask for and give: names, labels and help, side by side."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ...plugin.core.filters.base import MAX_RADIUS, SpeckleFilter
+from ..base import SpecklessAlgorithm
+
+translate = QCoreApplication.translate
+
+DOMAINS = ["auto", "intensity", "amplitude", "db", "complex"]
+
+
+class FilterParameters(SpecklessAlgorithm):
+    """The declaration of a filter. Names are stable: scripts and models use them."""
+
+    INPUT = "INPUT"
+    BANDS = "BANDS"
+    DOMAIN = "DOMAIN"
+    RADIUS = "RADIUS"
+    LOOKS = "LOOKS"
+    VARIANT = "VARIANT"
+    EXTENT = "EXTENT"
+    CREATION_OPTIONS = "CREATION_OPTIONS"
+    OUTPUT = "OUTPUT"
+    LOOKS_USED = "LOOKS_USED"
+    MEAN_RATIO = "MEAN_RATIO"
+    VARIANCE_RATIO = "VARIANCE_RATIO"
+    DOMAIN_USED = "DOMAIN_USED"
+
+    filter_class: ClassVar[type[SpeckleFilter]]
+    has_radius: ClassVar[bool] = True
+
+    def formula(self) -> list[str]:
+        """Paragraphs (HTML) that say what the filter computes."""
+        return []
+
+    def variant_help(self) -> str:
+        """What the variants are, where there are several."""
+        return ""
+
+    def add_own(self) -> None:
+        """Add parameters of this filter alone."""
+
+    def own_values(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> dict[str, Any]:
+        """Arguments of the filter's class that come from `add_own`."""
+        return {}
+
+    def introduction(self) -> list[str]:
+        return [
+            *self.formula(),
+            translate(
+                "Speckless",
+                "Computed on intensity whatever the domain of the raster, so that amplitudes and "
+                "decibels are not averaged as such. Only valid pixels count; nodata stays nodata "
+                "and the tiles of large rasters do not show.",
+            ),
+        ]
+
+    def output_help(self) -> list[tuple[str, str]]:
+        rows = [
+            (
+                f"{self.MEAN_RATIO}, {self.VARIANCE_RATIO}",
+                translate(
+                    "Speckless",
+                    "Mean and variance of input/estimate in intensity. Speckle of L looks has "
+                    "mean 1 and variance 1/L.",
+                ),
+            ),
+            (self.DOMAIN_USED, translate("Speckless", "What the input was taken for.")),
+        ]
+        if self.filter_class.takes_looks:
+            looks = translate("Speckless", "Number of looks, as given or estimated.")
+            rows.insert(0, (self.LOOKS_USED, looks))
+        return rows
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        self._add_raster()
+        if self.has_radius:
+            self._add_radius()
+        if self.filter_class.takes_looks:
+            self._add_looks()
+        if len(self.filter_class.variants) > 1:
+            self._add_variant()
+        self.add_own()
+        self._add_extent()
+        self._add_creation_options()
+        self._add_results()
+
+    def _add_raster(self) -> None:
+        self.add(
+            QgsProcessingParameterRasterLayer(self.INPUT, translate("Speckless", "SAR image")),
+            translate("Speckless", "With speckle as it is: not filtered, best not resampled."),
+        )
+        self.add(
+            QgsProcessingParameterBand(
+                self.BANDS,
+                translate("Speckless", "Bands (all if empty)"),
+                None,
+                self.INPUT,
+                optional=True,
+                allowMultiple=True,
+            ),
+            translate(
+                "Speckless",
+                "Each band is filtered by itself. By default all but alpha and mask bands.",
+            ),
+        )
+        self.add(
+            QgsProcessingParameterEnum(
+                self.DOMAIN,
+                translate("Speckless", "Domain of the pixel values"),
+                options=DOMAINS,
+                defaultValue="auto",
+                usesStaticStrings=True,
+            ),
+            translate(
+                "Speckless",
+                "auto decides by data type, values and metadata, and says in the log what it took "
+                "them for. The result has the same domain; of complex input, intensity. To filter "
+                "amplitudes as if they were intensities, as OTB does, choose intensity.",
+            ),
+        )
+
+    def _add_radius(self) -> None:
+        self.add(
+            QgsProcessingParameterNumber(
+                self.RADIUS,
+                translate("Speckless", "Radius of the window (pixels)"),
+                QgsProcessingParameterNumber.Type.Integer,
+                self.filter_class.default_radius(),
+                minValue=1,
+                maxValue=MAX_RADIUS,
+            ),
+            translate("Speckless", "The window is 2·radius + 1 pixels wide: 1 is 3×3, 3 is 7×7."),
+        )
+
+    def _add_looks(self) -> None:
+        self.add(
+            QgsProcessingParameterNumber(
+                self.LOOKS,
+                translate("Speckless", "Looks (estimated if empty)"),
+                QgsProcessingParameterNumber.Type.Double,
+                None,
+                optional=True,
+                minValue=0.01,
+                maxValue=10000.0,
+            ),
+            translate(
+                "Speckless",
+                "Equivalent number of looks: 1 for single-look data, about 4.4 for Sentinel-1 IW "
+                "GRD high resolution. The estimate comes from the most even parts of the whole "
+                "scene. Fewer looks smooth more.",
+            ),
+        )
+
+    def _add_variant(self) -> None:
+        variants = list(self.filter_class.variants)
+        self.add(
+            QgsProcessingParameterEnum(
+                self.VARIANT,
+                translate("Speckless", "Variant"),
+                options=variants,
+                defaultValue=variants[0],
+                usesStaticStrings=True,
+            ),
+            self.variant_help(),
+        )
+
+    def _add_extent(self) -> None:
+        self.add(
+            QgsProcessingParameterExtent(
+                self.EXTENT, translate("Speckless", "Extent (all if empty)"), optional=True
+            ),
+            translate(
+                "Speckless",
+                "In any CRS; snapped outwards to whole pixels. The pixels are those that the "
+                "whole image would give.",
+            ),
+        )
+
+    def _add_creation_options(self) -> None:
+        options = QgsProcessingParameterString(
+            self.CREATION_OPTIONS,
+            translate("Speckless", "Creation options of the output file"),
+            defaultValue="",
+            optional=True,
+        )
+        options.setMetadata({"widget_wrapper": {"widget_type": "rasteroptions"}})
+        self.add(
+            options,
+            translate(
+                "Speckless",
+                "NAME=VALUE, separated by |. By default GeoTIFFs are tiled and DEFLATE compressed, "
+                "BigTIFF where needed; DRIVER=COG writes a cloud optimised GeoTIFF.",
+            ),
+            advanced=True,
+        )
+
+    def _add_results(self) -> None:
+        self.add(
+            QgsProcessingParameterRasterDestination(
+                self.OUTPUT, translate("Speckless", "Filtered")
+            ),
+            translate("Speckless", "Shown in the style of the input."),
+        )
+        if self.filter_class.takes_looks:
+            title = translate("Speckless", "Number of looks used")
+            self.addOutput(QgsProcessingOutputNumber(self.LOOKS_USED, title))
+        for name, title in (
+            (self.MEAN_RATIO, translate("Speckless", "Mean of the ratio")),
+            (self.VARIANCE_RATIO, translate("Speckless", "Variance of the ratio")),
+        ):
+            self.addOutput(QgsProcessingOutputNumber(name, title))
+        title = translate("Speckless", "Domain used")
+        self.addOutput(QgsProcessingOutputString(self.DOMAIN_USED, title))
