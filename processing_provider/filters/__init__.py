@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from .base import FilterAlgorithm
 from .boxcar import BoxcarAlgorithm
+from .enhancedfrost import EnhancedFrostAlgorithm
+from .enhancedlee import EnhancedLeeAlgorithm
 from .frost import FrostAlgorithm
 from .gammamap import GammaMapAlgorithm
+from .idan import IdanAlgorithm
 from .kuan import KuanAlgorithm
 from .lee import LeeAlgorithm
+from .leesigma import LeeSigmaAlgorithm
 from .median import MedianAlgorithm
+from .refinedlee import RefinedLeeAlgorithm
 
 FILTER_ALGORITHMS: tuple[type[FilterAlgorithm], ...] = (
     BoxcarAlgorithm,
     MedianAlgorithm,
     LeeAlgorithm,
+    EnhancedLeeAlgorithm,
+    RefinedLeeAlgorithm,
+    LeeSigmaAlgorithm,
     KuanAlgorithm,
     GammaMapAlgorithm,
     FrostAlgorithm,
+    EnhancedFrostAlgorithm,
+    IdanAlgorithm,
 )

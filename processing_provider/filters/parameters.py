@@ -18,7 +18,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ...plugin.core.filters.base import MAX_RADIUS, SpeckleFilter
+from ...plugin.core.filters.base import SpeckleFilter
 from ..base import SpecklessAlgorithm
 
 translate = QCoreApplication.translate
@@ -147,7 +147,7 @@ class FilterParameters(SpecklessAlgorithm):
                 QgsProcessingParameterNumber.Type.Integer,
                 self.filter_class.default_radius(),
                 minValue=1,
-                maxValue=MAX_RADIUS,
+                maxValue=self.filter_class.max_radius,
             ),
             translate("Speckless", "The window is 2·radius + 1 pixels wide: 1 is 3×3, 3 is 7×7."),
         )

@@ -66,7 +66,7 @@ def test_strips_of_a_tile_do_not_show(
 ) -> None:
     values, valid = textured(), with_holes()
     once = filter(values, valid, scene_of(values))
-    monkeypatch.setattr("speckless.plugin.core.filters.base._STRIP_PIXELS", 110)
+    monkeypatch.setattr(type(filter), "strip_pixels", 110)
     strips = filter(values, valid, scene_of(values))
     np.testing.assert_allclose(strips, once, rtol=1e-6)
 
@@ -154,8 +154,17 @@ def test_bright_target_leaves_no_trace_far_away(filter: SpeckleFilter) -> None:
 
 
 # How far below its input's mean a filter may come on homogeneous speckle: those not named keep
-# the mean. The mode of a skewed density lies below its mean, and so does the median.
-DARKER = {"gammamap-speckless": 0.04, "median-snap": 0.3}
+# the mean. The mode of a skewed density lies below its mean, so does the median, and so does what
+# is left when pixels unlike their neighbours are left out.
+DARKER = {
+    "gammamap-speckless": 0.04,
+    "median-snap": 0.3,
+    "refinedlee-speckless": 0.02,
+    "refinedlee-snap": 0.02,
+    "leesigma-speckless": 0.02,
+    "leesigma-snap": 0.02,
+    "idan-speckless": 0.35,
+}
 
 
 @every
@@ -283,3 +292,23 @@ def test_median_by_hand() -> None:
     valid[0] = False  # left are 1 2 2 3 4 10
     median = find_filter("median")(radius=1, variant="snap")
     assert median(WINDOW, valid, SceneConstants())[1, 1] == 2.5
+
+
+def test_enhanced_lee_and_frost_by_hand() -> None:
+    found, even, most = np.sqrt(VARIATION), 0.5, np.sqrt(1.5)  # four looks
+    decay = (found - even) / (most - found)
+    weight = np.exp(-decay)
+    assert centre("enhancedlee", 4.0) == pytest.approx(MEAN * weight + 1 - weight, rel=1e-6)
+    assert centre("enhancedlee", 1.0) == pytest.approx(MEAN)  # Ci < Cu
+    near, far = np.exp(-decay), np.exp(-decay * np.sqrt(2))
+    expected = (1 + near * 11.0 + far * 15.0) / (1 + 4 * near + 4 * far)
+    assert centre("enhancedfrost", 4.0) == pytest.approx(expected, rel=1e-6)
+    assert centre("enhancedfrost", 1.0) == pytest.approx(MEAN)
+
+
+@pytest.mark.parametrize("name", ["enhancedlee", "enhancedfrost"])
+def test_enhanced_filters_keep_points(name: str) -> None:
+    values = np.ones((9, 9), np.float32)
+    values[4, 4] = 500.0  # Ci² = 49 nearly, beyond every Cmax
+    estimate = find_filter(name)()(values, np.ones((9, 9), bool), SceneConstants(4.0))
+    assert estimate[4, 4] == 500.0

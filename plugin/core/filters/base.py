@@ -15,11 +15,6 @@ Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
-MAX_RADIUS = 50
-
-# Pixels computed at once, halo aside: so few that what a filter computes stays in the processor's
-# cache, and is allocated without asking the system.
-_STRIP_PIXELS = 2**15
 
 
 @dataclass(frozen=True)
@@ -57,13 +52,19 @@ class SpeckleFilter(ABC):
     id: ClassVar[str]
     title: ClassVar[str]
     variants: ClassVar[tuple[str, ...]] = ("speckless",)
+    max_radius: ClassVar[int] = 50
     takes_looks: ClassVar[bool] = True
     needs_bright: ClassVar[bool] = False
+    # Pixels computed at once, halo aside: so few that what a filter computes stays in the
+    # processor's cache and is allocated without asking the system.
+    strip_pixels: ClassVar[int] = 2**15
     tile_size: ClassVar[int] = 512  # less where a pixel takes long: a tile is not interrupted
 
     def __post_init__(self) -> None:
-        if not 1 <= self.radius <= MAX_RADIUS:
-            raise InvalidInput(f"The radius must be 1 to {MAX_RADIUS} pixels, got {self.radius}.")
+        if not 1 <= self.radius <= self.max_radius:
+            raise InvalidInput(
+                f"The radius must be 1 to {self.max_radius} pixels, got {self.radius}."
+            )
         if self.variant not in self.variants:
             raise InvalidInput(
                 f"The filter {self.id} has no variant '{self.variant}'; "
@@ -113,7 +114,7 @@ class SpeckleFilter(ABC):
         valid = np.asarray(valid, dtype=bool)
         estimate = np.zeros(valid.shape, np.float32)
         rows, columns = valid.shape
-        step = max(self.halo, _STRIP_PIXELS // columns, 1)
+        step = max(self.halo, self.strip_pixels // columns, 1)
         for first in range(0, rows, step):
             last = min(first + step, rows)
             start, stop = max(first - self.halo, 0), min(last + self.halo, rows)

@@ -14,7 +14,7 @@ from .base import Array, BoolArray, SceneConstants, SpeckleFilter
 from .local import local_statistics, pad, squared_variation, window_sums
 
 # Weights fall to exp(-700) at most: no further, lest they and their sum become 0.
-_MAX_DECAY = 700.0
+MAX_DECAY = 700.0
 
 
 class Ring(NamedTuple):
@@ -94,7 +94,7 @@ def decaying_mean(rings: Iterator[Ring], decay: Array) -> Array:
     centre = next(rings)
     # The centre's weight is 1, so the sum of weights is not 0 for valid pixels.
     total, weights = centre.total.copy(), centre.number.copy()
-    np.minimum(decay, _MAX_DECAY, out=decay)
+    np.minimum(decay, MAX_DECAY, out=decay)
     np.negative(decay, out=decay)
     for ring in rings:
         weight = np.exp(ring.distance * decay)

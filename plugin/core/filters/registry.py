@@ -5,14 +5,32 @@ from __future__ import annotations
 from ..errors import InvalidInput
 from .base import SpeckleFilter
 from .boxcar import Boxcar
+from .enhancedfrost import EnhancedFrost
+from .enhancedlee import EnhancedLee
 from .frost import Frost
 from .gammamap import GammaMap
+from .idan import Idan
 from .kuan import Kuan
 from .lee import Lee
+from .leesigma import LeeSigma
 from .median import Median
+from .refinedlee import RefinedLee
 
 FILTERS: dict[str, type[SpeckleFilter]] = {
-    kind.id: kind for kind in (Boxcar, Median, Lee, Kuan, GammaMap, Frost)
+    kind.id: kind
+    for kind in (
+        Boxcar,
+        Median,
+        Lee,
+        EnhancedLee,
+        RefinedLee,
+        LeeSigma,
+        Kuan,
+        GammaMap,
+        Frost,
+        EnhancedFrost,
+        Idan,
+    )
 }
 
 
