@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..core.errors import InvalidInput
 from ..core.filters.base import SceneConstants, SpeckleFilter
 from ..core.quality import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
@@ -33,11 +34,13 @@ FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
 _BRIGHT = 0.98
+_STACK_PIXELS = 2**21
+_LEAST_TILE = 64
 
 
 @dataclass(frozen=True)
 class FilterJob:
-    """Filter the bands of a raster, each by itself.
+    """Filter the bands of a raster, each by itself or, if the filter does so, all together.
 
     Attributes
     ----------
@@ -79,8 +82,7 @@ class FilterJob:
         Parameters
         ----------
         progress : callable
-            Takes the part done (0 to 1) and a message, often empty. Called from this thread
-            and one other, never at the same time.
+            Takes the part done (0 to 1) and a message, often empty.
         is_cancelled : callable
 
         Raises
@@ -95,6 +97,10 @@ class FilterJob:
             progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
             for note in source.notes:
                 progress(0.0, note)
+            if self.filter.together and len(source.bands) < 2:
+                raise InvalidInput(
+                    f"The filter {self.filter.id} needs a stack of at least two bands, got one."
+                )
             run = _Run(self, source, self._scene(source, progress, is_cancelled))
             run.run(progress, is_cancelled)
         looks = next(iter(run.scene.values())).looks
@@ -150,11 +156,13 @@ class FilterResult:
 
 
 class _Piece(NamedTuple):
-    """A tile of a band, and the band's place in the output."""
+    """A tile of one band, or of all; bands as (place in the output, number in the source)."""
 
-    place: int
-    band: int
+    bands: tuple[tuple[int, int], ...]
     tile: Tile
+
+
+_Bands = list[tuple[FloatArray, BoolArray]]
 
 
 class _Run:
@@ -172,44 +180,47 @@ class _Run:
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> None:
         filter = self.job.filter
         whole = Window(0, 0, self.source.width, self.source.height)
-        tiles = plan_tiles(
-            whole, self.window, self.job.tile_size or filter.tile_size, filter.halo
-        )  # fmt: skip
-        work = [_Piece(n, band, tile) for tile in tiles for n, band in enumerate(self.source.bands)]
-        total = self.window.area * len(self.source.bands)
+        bands = list(enumerate(self.source.bands))
+        groups = [tuple(bands)] if filter.together else [(band,) for band in bands]
+        size = self.job.tile_size or _tile_size(filter, len(groups[0]))
+        tiles = plan_tiles(whole, self.window, size, filter.halo)
+        work = [_Piece(group, tile) for tile in tiles for group in groups]
+        total = self.window.area * len(bands)
         with self._writer() as writer:
 
-            def write(piece: _Piece, made: tuple[FloatArray, BoolArray, StreamingMoments]) -> None:
-                estimate, valid, ratio = made
-                core = piece.tile.core
-                window = core.shifted(-self.window.x, -self.window.y)
-                writer.write(piece.place, window, estimate, valid)
+            def write(piece: _Piece, made: tuple[_Bands, StreamingMoments]) -> None:
+                estimates, ratio = made
+                window = piece.tile.core.shifted(-self.window.x, -self.window.y)
+                for (place, _), (estimate, valid) in zip(piece.bands, estimates):
+                    writer.write(place, window, estimate, valid)
                 self.ratio.merge(ratio)
-                self._done += core.area
+
+            def written(piece: _Piece) -> None:
+                self._done += piece.tile.core.area * len(piece.bands)
                 progress(self._done / total, "")
 
             threads = self.job.threads or usable_cores()
-            stream(work, self._read, self._compute, write, is_cancelled, threads)
+            stream(work, self._read, self._compute, write, written, is_cancelled, threads)
             writer.commit(is_cancelled)
             self.warnings = writer.warnings
             for warning in self.warnings:
                 progress(1.0, warning)
 
-    def _read(self, piece: _Piece) -> tuple[FloatArray, BoolArray]:
-        return self.source.read(piece.band, piece.tile.source)
+    def _read(self, piece: _Piece) -> _Bands:
+        return [self.source.read(band, piece.tile.source) for _, band in piece.bands]
 
-    def _compute(
-        self, piece: _Piece, data: tuple[FloatArray, BoolArray]
-    ) -> tuple[FloatArray, BoolArray, StreamingMoments]:
-        intensity, valid = data
+    def _compute(self, piece: _Piece, data: _Bands) -> tuple[_Bands, StreamingMoments]:
         inner = piece.tile.inner
         place = np.s_[inner.y : inner.bottom, inner.x : inner.right]
-        estimate = self.job.filter(intensity, valid, self.scene[piece.band])[place]
-        intensity, valid = intensity[place], valid[place]
-        ratio = StreamingMoments()
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ratio.add((intensity / estimate)[valid])
-        return estimate, valid, ratio
+        scenes = [self.scene[band] for _, band in piece.bands]
+        intensities, valids = [band[0] for band in data], [band[1] for band in data]
+        estimates = self.job.filter.filter_bands(intensities, valids, scenes)
+        made, ratio = [], StreamingMoments()
+        for intensity, valid, estimate in zip(intensities, valids, estimates):
+            made.append((estimate[place], valid[place]))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                ratio.add((intensity[place] / estimate[place])[valid[place]])
+        return made, ratio
 
     def _writer(self) -> RasterWriter:
         filter = self.job.filter
@@ -231,3 +242,8 @@ class _Run:
             creation_options=self.job.creation_options,
             tags=tags,
         )
+
+
+def _tile_size(filter: SpeckleFilter, bands: int) -> int:
+    """Return the filter's tile size, less where so many bands are in memory at once."""
+    return max(_LEAST_TILE, min(filter.tile_size, int((_STACK_PIXELS / bands) ** 0.5)))

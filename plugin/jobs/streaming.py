@@ -32,6 +32,7 @@ def stream(
     read: Callable[[T], Any],
     compute: Callable[[T, Any], Any],
     write: Callable[[T, Any], None],
+    written: Callable[[T], None],
     is_cancelled: IsCancelled,
     threads: int,
 ) -> None:
@@ -49,6 +50,8 @@ def stream(
     write : callable
         Takes a piece and what `compute` made of it; called in one further thread, one piece
         after the other.
+    written : callable
+        Takes a piece that was written; called in this thread.
     is_cancelled : callable
         Asked every tenth of a second.
     threads : int
@@ -59,15 +62,20 @@ def stream(
         When pieces under way are done; none is begun after the question was answered.
     """
     computing: deque[tuple[T, Future[Any]]] = deque()
-    writing: deque[Future[None]] = deque()
+    writing: deque[tuple[T, Future[Any]]] = deque()
     with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(1) as pen:
 
         def finish_oldest() -> None:
             piece, future = computing.popleft()
             made = _wait(future, is_cancelled)
-            writing.append(pen.submit(write, piece, made))
+            writing.append((piece, pen.submit(write, piece, made)))
             while len(writing) > 2:
-                _wait(writing.popleft(), is_cancelled)
+                finish_writing()
+
+        def finish_writing() -> None:
+            piece, future = writing.popleft()
+            _wait(future, is_cancelled)
+            written(piece)
 
         try:
             for piece in work:
@@ -79,10 +87,10 @@ def stream(
             while computing:
                 finish_oldest()
             while writing:
-                _wait(writing.popleft(), is_cancelled)
+                finish_writing()
         finally:
             # Without effect on success; else nothing that waits is begun any more.
-            for future in [future for _, future in computing] + list(writing):
+            for _, future in (*computing, *writing):
                 future.cancel()
 
 

@@ -13,7 +13,12 @@ from .kuan import KuanAlgorithm
 from .lee import LeeAlgorithm
 from .leesigma import LeeSigmaAlgorithm
 from .median import MedianAlgorithm
+from .mulog import MuLogAlgorithm
+from .multitemporal import MultitemporalAlgorithm
+from .nlmeans import NonLocalMeansAlgorithm
 from .refinedlee import RefinedLeeAlgorithm
+from .totalvariation import TotalVariationAlgorithm
+from .wavelet import WaveletAlgorithm
 
 FILTER_ALGORITHMS: tuple[type[FilterAlgorithm], ...] = (
     BoxcarAlgorithm,
@@ -27,4 +32,9 @@ FILTER_ALGORITHMS: tuple[type[FilterAlgorithm], ...] = (
     FrostAlgorithm,
     EnhancedFrostAlgorithm,
     IdanAlgorithm,
+    NonLocalMeansAlgorithm,
+    WaveletAlgorithm,
+    TotalVariationAlgorithm,
+    MuLogAlgorithm,
+    MultitemporalAlgorithm,
 )

@@ -120,6 +120,11 @@ class FilterParameters(SpecklessAlgorithm):
             ),
             translate(
                 "Speckless",
+                "The dates of the stack, two at least. By default all but alpha and mask bands.",
+            )
+            if self.filter_class.together
+            else translate(
+                "Speckless",
                 "Each band is filtered by itself. By default all but alpha and mask bands.",
             ),
         )

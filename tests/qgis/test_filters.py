@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,16 @@ OWN = {
     "frost": ["RADIUS", "VARIANT", "DAMPING"],
     "enhancedfrost": ["RADIUS", "LOOKS", "DAMPING"],
     "idan": ["RADIUS", "LOOKS", "SIZE"],
+    "nlmeans": ["RADIUS", "LOOKS", "PATCH", "STRENGTH"],
+    "wavelet": ["LOOKS", "SCALES"],
+    "totalvariation": ["LOOKS", "STRENGTH", "ITERATIONS"],
+    "mulog": ["LOOKS", "ITERATIONS"],
+    "multitemporal": ["RADIUS"],
 }
 
 
 @pytest.fixture
-def filtered(plugin: Any) -> Callable[..., dict[str, Any]]:
+def filtered(plugin: Any) -> Iterator[Callable[..., dict[str, Any]]]:
     def run(name: str, feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
         """Check the parameters and run, as the toolbox does; raise what the user would read."""
         algorithm = plugin.provider.algorithm(name).create()
@@ -54,7 +60,9 @@ def filtered(plugin: Any) -> Callable[..., dict[str, Any]]:
             raise ValueError("\n".join(feedback.errors))
         return results
 
-    return run
+    yield run
+    # What was raised holds contexts and layers in cycles; they must not outlive QGIS.
+    gc.collect()
 
 
 def all_filters(plugin: Any) -> dict[str, QgsProcessingAlgorithm]:
@@ -99,7 +107,7 @@ def test_help_holds_formula_parameters_and_papers(
             assert len(algorithm.filter_class.variants) == 1 or f"{variant}:" in text
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", [name for name in OWN if name != "multitemporal"])
 def test_every_filter_runs(
     filtered: Callable[..., Any], name: str, scene: str, intensity: np.ndarray, tmp_path: Path
 ) -> None:
@@ -143,6 +151,22 @@ def test_part_and_band_of_a_stack(
         EXTENT="500100,500300,4599700,4599900 [EPSG:32631]",
     )  # fmt: skip
     np.testing.assert_allclose(read(output), 2 * mean_3x3(intensity)[10:30, 10:30], rtol=1e-5)
+
+
+def test_stack_is_filtered_together(
+    filtered: Callable[..., Any], write_raster: Any, tmp_path: Path
+) -> None:
+    speckle = np.random.default_rng(0).gamma(1.0, 1.0, (6, 50, 60)).astype(np.float32)
+    levels = np.arange(1, 7)[:, None, None]
+    source, output = write_raster(levels * speckle), str(tmp_path / "out.tif")
+    filtered("multitemporal", INPUT=source, OUTPUT=output)
+    assert gdal.Open(output).RasterCount == 6
+    for band in range(1, 7):
+        found = read(output, band)
+        assert found.mean() == pytest.approx(band, rel=0.05)
+        assert found.mean() ** 2 / found.var() > 4
+    with pytest.raises(QgsProcessingException, match="at least two bands"):
+        filtered("multitemporal", INPUT=source, OUTPUT=output, BANDS=[2])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ from raster_files import digests, make_raster  # noqa: E402
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput, RasterError  # noqa: E402
 from speckless.plugin.core.filters.base import SceneConstants  # noqa: E402
+from speckless.plugin.core.filters.multitemporal import Multitemporal  # noqa: E402
 from speckless.plugin.core.filters.registry import find_filter  # noqa: E402
 from speckless.plugin.core.tiling import Window  # noqa: E402
 from speckless.plugin.jobs.filtering import FilterJob  # noqa: E402
@@ -130,6 +133,32 @@ def test_only_nodata(tmp_path, target):
         run(scene, str(target), LEE, domain="intensity")
 
 
+def test_stack_is_filtered_together_and_tiles_do_not_show(tmp_path, target):
+    rng = np.random.default_rng(0)
+    dates = (np.array([1, 5, 20])[:, None, None] * rng.gamma(1.0, 1.0, (3, 70, 90)) + 0.01).astype(
+        np.float32
+    )
+    dates[1, 20:40, 30:50] = -1.0
+    dates[2, 60:, 80:] = 0.0
+    scene = make_raster(tmp_path / "scene.tif", dates, nodata=-1.0)
+    quegan = Multitemporal(radius=1)
+    run(scene, str(target), quegan, domain="intensity", tile_size=16)
+    found = np.stack([read(target, band) for band in (1, 2, 3)])
+    np.testing.assert_array_equal(found == -1.0, dates == -1.0)
+
+    def by_hand(y, x):
+        box = dates[:, y - 1 : y + 2, x - 1 : x + 2].astype(float)
+        means = [d[d >= 0].mean() if (d >= 0).any() else 0.0 for d in box]
+        usable = [n for n in range(3) if dates[n, y, x] >= 0 and means[n] > 0]
+        level = np.mean([dates[n, y, x] / means[n] for n in usable])
+        return [means[n] * level if dates[n, y, x] >= 0 else -1.0 for n in range(3)]
+
+    for y, x in [(5, 5), (19, 31), (30, 40), (39, 49), (15, 16), (65, 85), (60, 80)]:
+        np.testing.assert_allclose(found[:, y, x], by_hand(y, x), rtol=1e-5)
+    with pytest.raises(InvalidInput, match="at least two bands"):
+        run(scene, str(target), quegan, bands=[1])
+
+
 def test_single_dark_pixel_in_decibels_and_zeros(tmp_path, target):
     values = speckle()
     values[10, 10] = 0.0
@@ -214,8 +243,9 @@ def test_stream_keeps_the_order_and_bounds_what_is_in_memory() -> None:
         written.append(piece)
         alive.discard(piece)
 
-    stream(range(60), read, compute, write, lambda: False, threads=3)
-    assert written == list(range(60))
+    told = []
+    stream(range(60), read, compute, write, told.append, lambda: False, threads=3)
+    assert written == told == list(range(60))
     assert max(most) <= 3 + 2 + 3
 
 
@@ -226,18 +256,20 @@ def test_stream_stops_at_an_error_of_the_writer() -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        stream(range(1000), begun.append, lambda piece, data: data, write, lambda: False, 2)
+        stream(
+            range(1000), begun.append, lambda piece, data: data, write, lambda piece: None,
+            lambda: False, 2,
+        )  # fmt: skip
     assert len(begun) < 20
 
 
 def test_job_runs_without_torch(tmp_path: Path, target: Path) -> None:
-    import subprocess
-    import sys
-
-    scene = make_raster(tmp_path / "scene.tif", speckle())
+    scene = make_raster(tmp_path / "scene.tif", speckle((30, 40)))
     script = f"""
+import runpy
 import sys
 sys.modules["torch"] = None
+runpy.run_path({str(Path(__file__).parents[1] / "conftest.py")!r})
 from speckless.plugin.core.filters.registry import FILTERS
 from speckless.plugin.jobs.filtering import FilterJob
 for kind in FILTERS.values():

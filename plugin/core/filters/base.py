@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +15,6 @@ from ..errors import InvalidInput
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
-
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class SpeckleFilter(ABC):
     max_radius: ClassVar[int] = 50
     takes_looks: ClassVar[bool] = True
     needs_bright: ClassVar[bool] = False
+    together: ClassVar[bool] = False  # whether bands are filtered with each other's help
     # Pixels computed at once, halo aside: so few that what a filter computes stays in the
     # processor's cache and is allocated without asking the system.
     strip_pixels: ClassVar[int] = 2**15
@@ -126,6 +127,16 @@ class SpeckleFilter(ABC):
             made = self._estimate(values, part, scene)[inner]
             np.copyto(estimate[first:last], made, where=part[inner], casting="same_kind")
         return estimate
+
+    def filter_bands(
+        self,
+        intensities: Sequence[Array],
+        valids: Sequence[BoolArray],
+        scenes: Sequence[SceneConstants],
+    ) -> list[FloatArray]:
+        """Estimate several bands of one tile, as `__call__` does one."""
+        bands = zip(intensities, valids, scenes)
+        return [self(intensity, valid, scene) for intensity, valid, scene in bands]
 
     @abstractmethod
     def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:

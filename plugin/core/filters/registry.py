@@ -14,7 +14,11 @@ from .kuan import Kuan
 from .lee import Lee
 from .leesigma import LeeSigma
 from .median import Median
+from .mulog import MuLog
+from .nlmeans import NonLocalMeans
 from .refinedlee import RefinedLee
+from .totalvariation import TotalVariation
+from .wavelet import Wavelet
 
 FILTERS: dict[str, type[SpeckleFilter]] = {
     kind.id: kind
@@ -30,6 +34,10 @@ FILTERS: dict[str, type[SpeckleFilter]] = {
         Frost,
         EnhancedFrost,
         Idan,
+        NonLocalMeans,
+        Wavelet,
+        TotalVariation,
+        MuLog,
     )
 }
 
