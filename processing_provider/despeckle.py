@@ -19,8 +19,9 @@ from ..plugin.toolbelt.settings import Settings
 from .base import Progress, number_or_none
 from .checks import check_choice, check_device, planned_file
 from .despeckle_parameters import DespeckleParameters
+from .network_algorithm import PRECISIONS
 from .postprocess import keep_renderer, shown_renderer
-from .raster_algorithm import DOMAINS, PRECISIONS
+from .raster_algorithm import DOMAINS
 from .sources import gdal_source
 
 translate = QCoreApplication.translate
@@ -107,7 +108,6 @@ class DespeckleAlgorithm(DespeckleParameters):
         window: Window | None,
     ) -> DespeckleJob:
         settings = Settings.load()
-        options = self.parameterAsString(parameters, self.CREATION_OPTIONS, context)
         return DespeckleJob(
             input=source,
             output="",
@@ -122,7 +122,7 @@ class DespeckleAlgorithm(DespeckleParameters):
             device=self.device(parameters, context),
             precision=self.parameterAsEnumString(parameters, self.PRECISION, context),
             tile_size=self.parameterAsInt(parameters, self.TILE_SIZE, context),
-            creation_options=[option for option in options.split("|") if option],
+            creation_options=self.creation_options(parameters, context),
             python=settings.engine_python or None,
             model_folders=[str(folder) for folder in settings.model_folders()],
             knob_auto=self.parameterAsBool(parameters, self.KNOB_AUTO, context),

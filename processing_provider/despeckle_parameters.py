@@ -10,24 +10,22 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterString,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.models.registry import DEFAULT_MODEL
 from ..plugin.jobs.checks import TILE_SIZES
 from .models import installed_models
-from .raster_algorithm import PRECISIONS, RasterAlgorithm
+from .network_algorithm import PRECISIONS, NetworkAlgorithm
 
 translate = QCoreApplication.translate
 
 
-class DespeckleParameters(RasterAlgorithm):
+class DespeckleParameters(NetworkAlgorithm):
     """The declaration of "Despeckle SAR image"."""
 
     KNOB_AUTO = "KNOB_AUTO"
     TILE_SIZE = "TILE_SIZE"
-    CREATION_OPTIONS = "CREATION_OPTIONS"
     OUTPUT = "OUTPUT"
     RATIO = "RATIO"
     SLOPE = "SLOPE"
@@ -176,22 +174,7 @@ class DespeckleParameters(RasterAlgorithm):
             ),
             advanced=True,
         )
-        options = QgsProcessingParameterString(
-            self.CREATION_OPTIONS,
-            translate("Speckless", "Creation options of the output files"),
-            defaultValue="",
-            optional=True,
-        )
-        options.setMetadata({"widget_wrapper": {"widget_type": "rasteroptions"}})
-        self.add(
-            options,
-            translate(
-                "Speckless",
-                "NAME=VALUE, separated by |. By default GeoTIFFs are tiled and DEFLATE compressed, "
-                "BigTIFF where needed; DRIVER=COG writes a cloud optimised GeoTIFF.",
-            ),
-            advanced=True,
-        )
+        self.add_creation_options()
 
     def _add_outputs(self) -> None:
         self.add(

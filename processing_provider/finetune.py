@@ -30,8 +30,9 @@ from .checks import (
 )
 from .finetune_parameters import AUGMENTS, FineTuneParameters
 from .models import affine_models, user_folder
+from .network_algorithm import PRECISIONS
 from .postprocess import keep_renderer, shown_renderer
-from .raster_algorithm import DOMAINS, PRECISIONS
+from .raster_algorithm import DOMAINS
 from .sources import gdal_source
 
 translate = QCoreApplication.translate

@@ -19,7 +19,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.tuning import DEPTHS
 from .models import affine_models
-from .raster_algorithm import PRECISIONS, RasterAlgorithm
+from .network_algorithm import PRECISIONS, NetworkAlgorithm
 
 translate = QCoreApplication.translate
 
@@ -28,7 +28,7 @@ LARGEST_STRIDE = 8
 FEWEST_PIXELS, MOST_PIXELS = 64, 2**26
 
 
-class FineTuneParameters(RasterAlgorithm):
+class FineTuneParameters(NetworkAlgorithm):
     """The declaration of "Fine-tune model on SAR image"."""
 
     TRAINING_AREA = "TRAINING_AREA"

@@ -11,6 +11,7 @@ from ..plugin.toolbelt import log
 from ..plugin.toolbelt.paths import plugin_path
 from ..plugin.version import VERSION
 from .despeckle import DespeckleAlgorithm
+from .filters import FILTER_ALGORITHMS
 from .finetune import FineTuneAlgorithm
 from .roi_statistics import RoiStatisticsAlgorithm
 
@@ -69,6 +70,8 @@ class SpecklessProvider(QgsProcessingProvider):
         self.addAlgorithm(DespeckleAlgorithm())
         self.addAlgorithm(FineTuneAlgorithm())
         self.addAlgorithm(RoiStatisticsAlgorithm())
+        for algorithm in FILTER_ALGORITHMS:
+            self.addAlgorithm(algorithm())
         for path in sorted(plugin_path("resources", "models").glob("*.model3")):
             model = ShippedModel(path)
             if model.is_readable:

@@ -1,4 +1,4 @@
-"""What the algorithms that run a network over a raster share: parameters, and what they mean."""
+"""What the algorithms over a raster share: parameters, and what they mean."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from qgis.core import (
     QgsProcessingParameterBand,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
@@ -18,12 +17,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import SpecklessError
-from ..plugin.core.models.card import ModelCard
-from ..plugin.core.models.registry import find
 from ..plugin.core.tiling import Window
-from ..plugin.engine.interpreter import find_python
-from ..plugin.toolbelt.settings import Settings
 from .base import SpecklessAlgorithm
 from .extents import pixel_window
 from .sources import open_options, raster_layer
@@ -31,32 +25,18 @@ from .sources import open_options, raster_layer
 translate = QCoreApplication.translate
 
 DOMAINS = ["auto", "intensity", "amplitude", "db", "complex"]
-PRECISIONS = ["auto", "fp32", "bf16", "fp16"]
 
 
 class RasterAlgorithm(SpecklessAlgorithm):
-    """A raster and a model go in. Names of parameters are stable: scripts and models use them."""
+    """A raster goes in. Names of parameters are stable: scripts and models use them."""
 
     INPUT = "INPUT"
     BANDS = "BANDS"
-    MODEL = "MODEL"
-    MODEL_FILE = "MODEL_FILE"
     DOMAIN = "DOMAIN"
     LOOKS = "LOOKS"
-    KNOB = "KNOB"
     EXTENT = "EXTENT"
-    DEVICE = "DEVICE"
-    PRECISION = "PRECISION"
+    CREATION_OPTIONS = "CREATION_OPTIONS"
     LOOKS_USED = "LOOKS_USED"
-    DEVICE_USED = "DEVICE_USED"
-
-    def canExecute(self) -> tuple[bool, str]:
-        """Look whether there is a Python for the engine; what it lacks the engine says."""
-        try:
-            find_python(Settings.load().engine_python or None)
-        except SpecklessError as error:
-            return False, str(error)
-        return True, ""
 
     def input_layer(
         self, parameters: dict[str, Any], context: QgsProcessingContext
@@ -75,23 +55,6 @@ class RasterAlgorithm(SpecklessAlgorithm):
                     "it is.",
                 )
             )
-
-    def model_card(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, default: str
-    ) -> ModelCard:
-        """Card of the model chosen.
-
-        Raises
-        ------
-        ModelError
-            When there is no such model, or the file is none.
-        """
-        file = self.parameterAsFile(parameters, self.MODEL_FILE, context)
-        if file:
-            return ModelCard.read(file)
-        # Not as an enum: that would make an unknown model the default one.
-        model = str(parameters.get(self.MODEL) or default)
-        return ModelCard.read(find(model, Settings.load().model_folders()))
 
     def window(
         self,
@@ -112,10 +75,12 @@ class RasterAlgorithm(SpecklessAlgorithm):
         area = self.parameterAsExtentGeometry(parameters, self.EXTENT, context, layer.crs())
         return pixel_window(source, [(point.x(), point.y()) for point in area.vertices()])
 
-    def device(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str:
-        """DEVICE, or that of the options where it is left to them."""
-        device = self.parameterAsString(parameters, self.DEVICE, context)
-        return Settings.load().device if device == "auto" else device
+    def creation_options(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> list[str]:
+        """CREATION_OPTIONS, one "NAME=VALUE" each."""
+        options = self.parameterAsString(parameters, self.CREATION_OPTIONS, context)
+        return [option for option in options.split("|") if option]
 
     def add_raster(self, bands_help: str) -> None:
         """Declare INPUT and BANDS."""
@@ -133,33 +98,6 @@ class RasterAlgorithm(SpecklessAlgorithm):
                 allowMultiple=True,
             ),
             bands_help,
-        )
-
-    def add_model(self, models: list[str], default: str, help: str) -> None:
-        """Declare MODEL and MODEL_FILE."""
-        self.add(
-            QgsProcessingParameterEnum(
-                self.MODEL,
-                translate("Speckless", "Model"),
-                options=models if default in models else [default, *models],
-                defaultValue=default,
-                usesStaticStrings=True,
-            ),
-            help,
-        )
-        self.add(
-            QgsProcessingParameterFile(
-                self.MODEL_FILE,
-                translate("Speckless", "Own model file"),
-                QgsProcessingParameterFile.Behavior.File,
-                optional=True,
-                fileFilter=translate("Speckless", "Speckless models (*.safetensors)"),
-            ),
-            translate(
-                "Speckless",
-                "Weights written by Speckless, used instead of the model above. Files in the "
-                "folder speckless/models of the user profile appear in the list by themselves.",
-            ),
         )
 
     def add_domain(self, result: str) -> None:
@@ -182,8 +120,8 @@ class RasterAlgorithm(SpecklessAlgorithm):
             + result,
         )
 
-    def add_looks(self) -> None:
-        """Declare LOOKS."""
+    def add_looks(self, more: str = "") -> None:
+        """Declare LOOKS; ``more`` is added to its help."""
         self.add_number_of_looks(
             self.LOOKS,
             translate("Speckless", "Looks (estimated if empty)"),
@@ -192,7 +130,8 @@ class RasterAlgorithm(SpecklessAlgorithm):
                 "Equivalent number of looks: 1 for single-look data, about 4.4 for Sentinel-1 IW "
                 "GRD high resolution. The estimate comes from the most even parts of the whole "
                 "scene.",
-            ),
+            )
+            + (" " + more if more else ""),
         )
 
     def add_number_of_looks(self, name: str, title: str, help: str) -> None:
@@ -219,30 +158,21 @@ class RasterAlgorithm(SpecklessAlgorithm):
             help,
         )
 
-    def add_device(self, precisions: list[str]) -> None:
-        """Declare DEVICE and PRECISION."""
-        self.add(
-            QgsProcessingParameterString(
-                self.DEVICE, translate("Speckless", "Device"), defaultValue="auto"
-            ),
-            translate(
-                "Speckless",
-                "auto, cpu, cuda, cuda:1 or mps. auto takes the device of the options, else the "
-                "fastest that works; the log says which and why.",
-            ),
-            advanced=True,
+    def add_creation_options(self) -> None:
+        """Declare CREATION_OPTIONS."""
+        options = QgsProcessingParameterString(
+            self.CREATION_OPTIONS,
+            translate("Speckless", "Creation options of the output files"),
+            defaultValue="",
+            optional=True,
         )
+        options.setMetadata({"widget_wrapper": {"widget_type": "rasteroptions"}})
         self.add(
-            QgsProcessingParameterEnum(
-                self.PRECISION,
-                translate("Speckless", "Precision of the network"),
-                options=precisions,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
+            options,
             translate(
                 "Speckless",
-                "{coarser}: faster where the hardware has it, to about three digits.",
-            ).format(coarser=" / ".join(precisions[2:])),
+                "NAME=VALUE, separated by |. By default GeoTIFFs are tiled and DEFLATE compressed, "
+                "BigTIFF where needed; DRIVER=COG writes a cloud optimised GeoTIFF.",
+            ),
             advanced=True,
         )

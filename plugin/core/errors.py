@@ -23,5 +23,9 @@ class EngineError(SpecklessError):
     """The worker process could not start, failed or died."""
 
 
+class MissingPackage(SpecklessError):
+    """A Python package that something asked for needs is not installed."""
+
+
 class Cancelled(SpecklessError):
     """The user stopped the run."""

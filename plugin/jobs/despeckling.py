@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple
 
-from ..core.errors import Cancelled, InvalidInput, RasterError
+from ..core.errors import Cancelled, InvalidInput
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
 from ..core.quality import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
 from ..engine.client import Engine, Loaded, TileRequest, TileResult, shared_engine
-from ..raster.sampling import SceneStatistics, scene_statistics
+from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
 from .checks import check_model, check_positive, check_tile_size
 from .knob import choose_knob, correlation_warnings
 from .messages import Caution
-
-Progress = Callable[[float, str], None]
-IsCancelled = Callable[[], bool]
+from .scenes import IsCancelled, Progress, measure_bands, output_domain, settle_looks, window_in
 
 _TILE = 512
 _IN_FLIGHT = 3
@@ -107,9 +104,9 @@ class DespeckleJob:
             progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
             for note in source.notes:
                 progress(0.0, note)
-            window = self._window(source)
-            scene = _scene(source, is_cancelled)
-            looks = self._looks(scene, progress)
+            window = window_in(source, self.extent)
+            scene = measure_bands(source, is_cancelled)
+            looks = settle_looks(self.looks, scene, progress)
             with shared_engine(self.python, is_cancelled) as engine:
                 loaded = engine.load(path, self.device, self.precision, is_cancelled)
                 progress(0.0, f"Model {card.id}: {loaded.reason}.")
@@ -193,27 +190,6 @@ class DespeckleJob:
             raise InvalidInput("Two outputs have the same path; give each its own.")
         return outputs
 
-    def _window(self, source: RasterSource) -> Window:
-        whole = Window(0, 0, source.width, source.height)
-        if self.extent is None:
-            return whole
-        window = whole.intersection(self.extent)
-        if window is None:
-            raise InvalidInput("The extent lies outside the raster; choose one that overlaps it.")
-        return window
-
-    def _looks(self, scene: dict[int, SceneStatistics], progress: Progress) -> float:
-        if self.looks is not None:
-            return self.looks
-        estimates = [s.looks.looks for s in scene.values() if s.looks is not None]
-        if not estimates:
-            raise InvalidInput(
-                "The number of looks cannot be estimated from so few valid pixels; give LOOKS."
-            )
-        looks = median(estimates)
-        progress(0.0, f"Number of looks, estimated from the scene: {looks:.2f}.")
-        return looks
-
 
 @dataclass(frozen=True)
 class DespeckleResult:
@@ -235,17 +211,6 @@ class DespeckleResult:
     pixels: int
     seconds: float
     warnings: list[str] = field(default_factory=list)
-
-
-def _scene(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, SceneStatistics]:
-    scene = {}
-    for band in source.bands:
-        if is_cancelled():
-            raise Cancelled("Despeckling was cancelled.")
-        scene[band] = scene_statistics(source, band)
-        if scene[band].mean <= 0:
-            raise RasterError(f"Band {band} of {source.path} holds nothing above zero.")
-    return scene
 
 
 def _correlation(bands: Iterable[SceneStatistics]) -> float | None:
@@ -354,13 +319,12 @@ class _Run:
             "SPECKLESS_DOMAIN": self.source.domain,
             "SPECKLESS_PRECISION": self.loaded.precision,
         }  # fmt: skip
-        own = {"complex": "intensity"}.get(self.source.domain, self.source.domain)
         return RasterWriter(
             path,
             self.source,
             self.window,
             self.source.bands,
-            domain=own if name == "OUTPUT" else PLAIN,
+            domain=output_domain(self.source.domain) if name == "OUTPUT" else PLAIN,
             creation_options=self.job.creation_options,
             tags=tags,
         )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.errors import Cancelled, InvalidInput, RasterError
+from ..core.errors import Cancelled, InvalidInput
 from ..core.models.card import ModelCard
 from ..core.models.registry import find
 from ..core.speckle import speckle_correlation
@@ -24,15 +24,13 @@ from ..core.tiling import Window
 from ..core.tuning import Scene, TuningRecipe, training_windows
 from ..engine.client import Tuned, TuningRequest, shared_engine
 from ..raster.creation import make_workspace
-from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
 from .checks import check_affine, check_positive
 from .finetune_result import FineTuneResult
 from .messages import Caution
+from .scenes import IsCancelled, Progress, measure_bands, settle_looks
 
 BoolArray = npt.NDArray[np.bool_]
-Progress = Callable[[float, str], None]
-IsCancelled = Callable[[], bool]
 
 # As many as the paper's 512 x 512 image.
 _PIXELS = 512 * 512
@@ -126,13 +124,8 @@ class FineTuneJob:
         self.check_output()
         with RasterSource(self.input, self.bands, self.domain) as source:
             progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
-            statistics = {}
-            for band in source.bands:
-                _stop_if(is_cancelled)
-                statistics[band] = scene_statistics(source, band)
-                if statistics[band].mean <= 0:
-                    raise RasterError(f"Band {band} of {source.path} holds nothing above zero.")
-            looks = self._looks(statistics, progress)
+            statistics = measure_bands(source, is_cancelled)
+            looks = settle_looks(self.looks, statistics, progress)
             scales = {
                 band: card.scene_scale(figures.mean, figures.geometric_mean)
                 for band, figures in statistics.items()
@@ -204,18 +197,6 @@ class FineTuneJob:
         if output.exists() and model.exists() and output.samefile(model):
             raise InvalidInput("The tuned model must not overwrite the one it starts from.")
         os.rmdir(make_workspace(output))
-
-    def _looks(self, statistics: dict[int, SceneStatistics], progress: Progress) -> float:
-        if self.looks is not None:
-            return self.looks
-        estimates = [s.looks.looks for s in statistics.values() if s.looks is not None]
-        if not estimates:
-            raise InvalidInput(
-                "The number of looks cannot be estimated from so few valid pixels; give LOOKS."
-            )
-        looks = median(estimates)
-        progress(0.0, f"Number of looks, estimated from the scene: {looks:.2f}.")
-        return looks
 
     def _scenes(
         self,

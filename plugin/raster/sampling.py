@@ -77,13 +77,33 @@ def scene_statistics(
     RasterError
         If the band holds no valid pixel.
     """
+    samples, looked_at = _sample(source, band, max_pixels)
+    return _statistics(samples, looked_at, f"Band {band} of {source.path}")
+
+
+def scene_quantile(
+    source: RasterSource, band: int, share: float, max_pixels: int = 4_000_000
+) -> float:
+    """Return the intensity that a share of a band's valid pixels does not exceed.
+
+    From the same pixels as `scene_statistics`; infinity if none of them is valid.
+    """
+    samples, _ = _sample(source, band, max_pixels)
+    values = [intensity[valid] for _, intensity, valid in samples]
+    if not sum(map(len, values)):
+        return float("inf")
+    return float(np.quantile(np.concatenate(values), share))
+
+
+def _sample(source: RasterSource, band: int, max_pixels: int) -> tuple[list[_Sample], int]:
+    """Read windows spread over a band; return them, and how many pixels were looked at."""
     windows = sample_windows(source.width, source.height, source.block_size(band), max_pixels)
     samples = [(window, *source.read(band, window)) for window in windows]
     looked_at = sum(window.area for window in windows)
     if sum(int(valid.sum()) for _, _, valid in samples) < _ENOUGH and len(windows) > 1:
         samples = list(_search(source, band, max_pixels))
         looked_at = source.width * source.height
-    return _statistics(samples, looked_at, f"Band {band} of {source.path}")
+    return samples, looked_at
 
 
 def _search(source: RasterSource, band: int, max_pixels: int) -> Iterator[_Sample]:

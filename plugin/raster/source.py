@@ -162,7 +162,8 @@ class RasterSource:
         with np.errstate(over="ignore", invalid="ignore"):
             intensity = to_intensity(values, self.domain)
         valid &= np.isfinite(intensity)
-        intensity = np.where(valid, intensity, np.float32(0))
+        if not valid.all():
+            intensity = np.where(valid, intensity, np.float32(0))
         return intensity, valid
 
     def _read_values(self, band: int, window: Window) -> tuple[npt.NDArray[Any], BoolArray]:

@@ -1,0 +1,143 @@
+"""What all classical filters share: their signature, and what holds whatever a filter does."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidInput
+
+Array = npt.NDArray[Any]
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SceneConstants:
+    """What a filter must know of the whole band; measured once per run, then frozen.
+
+    Attributes
+    ----------
+    looks : float
+        Equivalent number of looks; the squared coefficient of variation of speckle is its
+        inverse.
+    bright : float
+        98th percentile of the band's valid intensities.
+    """
+
+    looks: float = 1.0
+    bright: float = float("inf")
+
+
+@dataclass(frozen=True)
+class SpeckleFilter(ABC):
+    """A filter with its parameters, ready to be called on any tile of any band.
+
+    Attributes
+    ----------
+    radius : int
+        Of the square window, in pixels: the window is 2·radius + 1 wide.
+    variant : str
+        One of the class's `variants`.
+    """
+
+    radius: int = 3
+    variant: str = "speckless"
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    variants: ClassVar[tuple[str, ...]] = ("speckless",)
+    max_radius: ClassVar[int] = 50
+    takes_looks: ClassVar[bool] = True
+    needs_bright: ClassVar[bool] = False
+    together: ClassVar[bool] = False  # whether bands are filtered with each other's help
+    # Pixels computed at once, halo aside: so few that what a filter computes stays in the
+    # processor's cache and is allocated without asking the system.
+    strip_pixels: ClassVar[int] = 2**15
+    tile_size: ClassVar[int] = 512  # less where a pixel takes long: a tile is not interrupted
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.radius <= self.max_radius:
+            raise InvalidInput(
+                f"The radius must be 1 to {self.max_radius} pixels, got {self.radius}."
+            )
+        if self.variant not in self.variants:
+            raise InvalidInput(
+                f"The filter {self.id} has no variant '{self.variant}'; "
+                f"choose {' or '.join(self.variants)}."
+            )
+
+    @classmethod
+    def default_radius(cls) -> int:
+        """Return the radius where none is given."""
+        return cls().radius
+
+    @property
+    def needs_looks(self) -> bool:
+        """Whether the estimate depends on the number of looks."""
+        return self.takes_looks
+
+    @property
+    def halo(self) -> int:
+        """Pixels beyond a pixel, on each side, that its estimate depends on."""
+        return self.radius
+
+    def settings(self) -> dict[str, str]:
+        """Parameters as text, for the metadata of what was filtered."""
+        found = {"RADIUS": str(self.radius)}
+        if len(self.variants) > 1:
+            found["VARIANT"] = self.variant
+        return found
+
+    def __call__(self, intensity: Array, valid: BoolArray, scene: SceneConstants) -> FloatArray:
+        """Estimate the intensity without speckle.
+
+        Parameters
+        ----------
+        intensity : ndarray, (rows, columns)
+            Linear intensity, not negative. What stands where it is not valid has no influence.
+        valid : ndarray of bool, (rows, columns)
+            Pixels that count; outside the array none does.
+        scene : SceneConstants
+            Of the whole band, not of this tile.
+
+        Returns
+        -------
+        ndarray of float32, (rows, columns)
+            Finite and not negative; 0 where not valid. Exact for pixels at least `halo` inside
+            the array, and up to its edge where the image itself ends.
+        """
+        valid = np.asarray(valid, dtype=bool)
+        estimate = np.zeros(valid.shape, np.float32)
+        rows, columns = valid.shape
+        step = max(self.halo, self.strip_pixels // columns, 1)
+        for first in range(0, rows, step):
+            last = min(first + step, rows)
+            start, stop = max(first - self.halo, 0), min(last + self.halo, rows)
+            part = valid[start:stop]
+            if not part[first - start : last - start].any():
+                continue
+            inner = np.s_[first - start : last - start]
+            values = np.where(part, intensity[start:stop], 0).astype(np.float64)
+            made = self._estimate(values, part, scene)[inner]
+            np.copyto(estimate[first:last], made, where=part[inner], casting="same_kind")
+        return estimate
+
+    def filter_bands(
+        self,
+        intensities: Sequence[Array],
+        valids: Sequence[BoolArray],
+        scenes: Sequence[SceneConstants],
+    ) -> list[FloatArray]:
+        """Estimate several bands of one tile, as `__call__` does one."""
+        bands = zip(intensities, valids, scenes)
+        return [self(intensity, valid, scene) for intensity, valid, scene in bands]
+
+    @abstractmethod
+    def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
+        """Return the estimate; `values` are float64 and 0 where not valid."""
