@@ -23,6 +23,9 @@ Array = npt.NDArray[Any]
 _LIMIT = 1 - 1e-4
 _TINY = 1e-12
 
+# Pixels turned at once: what is computed on the way stays in the processor's cache.
+_BLOCK = 32768
+
 
 def moments(a: Array, b: Array, looks: float) -> tuple[Array, Array]:
     """Mean μ and relative variance r = v/μ² of x that a map for ``looks`` implies.
@@ -63,6 +66,61 @@ def turn(a: Array, b: Array, looks: float, knob: float) -> tuple[Array, Array]:
         _variance(looks)
         return a, b
     return affine_map(*moments(a, b, looks), knob)
+
+
+def turned_estimate(
+    mean: Array,
+    relative_variance: Array,
+    z: Array,
+    knob: float,
+    out: Array | None = None,
+) -> Array:
+    """x̂ = a·Z + b of `affine_map` at ``knob``: what is left to do when the knob is turned.
+
+    With a = r/(r(1 + σ²) + σ²) it is μ + a·(Z - μ). Neither a nor b is kept, and blocks of pixels
+    go through one after the other, so that this takes little more than reading the arrays.
+
+    Parameters
+    ----------
+    mean, relative_variance : ndarray
+        Of x by its surroundings, see `moments`.
+    z : ndarray
+        Intensity, in units of ``mean``; all three of one shape, best of float32.
+    knob : float
+        L the result is wanted for.
+    out : ndarray, optional
+        Where to put it: C-contiguous, of the same shape, of the type that the inputs make.
+        It may be one of the inputs.
+
+    Raises
+    ------
+    InvalidInput
+        When the knob is not positive, shapes differ, or ``out`` does not fit.
+    """
+    variance = _variance(knob)
+    if not mean.shape == relative_variance.shape == z.shape:
+        raise InvalidInput(
+            "Mean, relative variance and intensity differ in shape: "
+            f"{mean.shape}, {relative_variance.shape}, {z.shape}."
+        )
+    dtype = np.result_type(mean.dtype, relative_variance.dtype, z.dtype, np.float32)
+    if out is None:
+        out = np.empty(z.shape, dtype)
+    elif out.shape != z.shape or out.dtype != dtype or not out.flags.c_contiguous:
+        raise InvalidInput(f"The output must be a C-contiguous array of {dtype}, {z.shape}.")
+    sources = [np.ravel(values) for values in (mean, relative_variance, z)]
+    target = out.reshape(-1)
+    slope, change = (np.empty(min(_BLOCK, target.size), dtype) for _ in range(2))
+    for start in range(0, target.size, _BLOCK):
+        m, r, values = (source[start : start + _BLOCK] for source in sources)
+        a, d = slope[: m.size], change[: m.size]
+        np.multiply(r, 1 + variance, out=a)
+        np.add(a, variance, out=a)
+        np.divide(r, a, out=a)
+        np.subtract(values, m, out=d)
+        np.multiply(d, a, out=d)
+        np.add(d, m, out=target[start : start + _BLOCK])
+    return out
 
 
 def _variance(looks: float) -> float:
