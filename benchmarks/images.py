@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,20 +40,22 @@ class Sample:
 
     def clean(self) -> Image:
         """Gray levels (H, W) in [0, 1]."""
-        return self._cropped(read_gray(self.path))
+        return centre(read_gray(self.path), self.crop)
 
     def pair(self, looks: float, seed: int = 0) -> tuple[Image, Image]:
         """Clean and noisy intensity; the noise is that of ``./run evaluate``, crop or no crop."""
         clean = read_gray(self.path)
         rng = np.random.default_rng((seed, self.place, round(looks * 1000)))
         noisy = (clean * simulate_speckle(clean.shape, looks, rng)).astype(np.float32)
-        return self._cropped(clean), self._cropped(noisy)
+        return centre(clean, self.crop), centre(noisy, self.crop)
 
-    def _cropped(self, image: Image) -> Image:
-        if not self.crop:
-            return image
-        top, left = (max(0, (side - self.crop) // 2) for side in image.shape)
-        return np.ascontiguousarray(image[top : top + self.crop, left : left + self.crop])
+
+def centre(image: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+    """The central square, as far as the image reaches; all of it for 0."""
+    if not side:
+        return image
+    top, left = (max(0, (length - side) // 2) for length in image.shape)
+    return np.ascontiguousarray(image[top : top + side, left : left + side])
 
 
 def add_image_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
