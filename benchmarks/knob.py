@@ -16,7 +16,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,15 +24,11 @@ from ..plugin.core.affine import affine_map, moments, turned_estimate
 from ..plugin.core.errors import InvalidInput
 from ..plugin.core.models.base import Despeckler
 from ..plugin.core.quality import best_window_enl, enl
-from ..plugin.core.speckle import to_intensity
-from ..plugin.core.tiling import Window
-from ..plugin.raster.source import RasterSource
 from .figures import add_figure_option, draw, looks_axis
 from .images import (
     Image,
     add_device_options,
     add_image_options,
-    centre,
     estimate,
     load,
     quality,
@@ -42,6 +37,7 @@ from .images import (
     set_threads,
 )
 from .results import Store, Values, add_store_options, mean_and_error, table, with_error
+from .scenes import add_scene_options, read_scene
 from .tuned import add_tuning_options, recipe_from, settings, tune
 
 FACTORS = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
@@ -94,13 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     add_image_options(parser, required=False)
     add_tuning_options(parser)
     add_device_options(parser)
-    scene = parser.add_argument_group("a real scene")
-    scene.add_argument(
-        "--scene", type=Path, metavar="FILE", help="raster, or .npy; --crop takes its centre"
-    )
-    scene.add_argument(
-        "--domain", default="auto", help="of the scene (default: auto; .npy: amplitude)"
-    )
+    add_scene_options(parser)
     add_store_options(parser)
     add_figure_option(parser, "knob.png")
     return parser
@@ -247,30 +237,6 @@ def _on_scene(options: argparse.Namespace, model: Despeckler, store: Store) -> V
     if len(entries) < len(options.factors):
         raise InvalidInput("The store does not hold the scene at every factor yet.")
     return {"noisy": before, **_columns(entries)}
-
-
-def read_scene(path: Path, domain: str, crop: int) -> Image:
-    """Linear intensity of the first band of a raster, or of a .npy, or of its centre.
-
-    Raises
-    ------
-    InvalidInput
-        When it holds nodata: the benchmark compares whole images.
-    RasterError
-    """
-    if path.suffix == ".npy":
-        values = np.load(path)
-        own = "complex" if np.iscomplexobj(values) else "amplitude"
-        intensity = to_intensity(values, own if domain == "auto" else domain)
-    else:
-        with RasterSource(str(path), domain=domain) as source:
-            whole = Window(0, 0, source.width, source.height)
-            intensity, valid = source.read(source.bands[0], whole)
-        intensity = np.where(valid, intensity, np.nan)
-    image = centre(np.asarray(intensity, np.float32), crop)
-    if not np.isfinite(image).all():
-        raise InvalidInput(f"{path.name} holds nodata there; choose a smaller --crop.")
-    return image
 
 
 def report(results: list[Values], options: argparse.Namespace) -> str:

@@ -13,7 +13,7 @@ from ..plugin.core.despeckling import PRECISIONS
 from ..plugin.core.finetuning import FineTuner
 from ..plugin.core.models.base import Despeckler
 from ..plugin.core.tuning import DEPTHS, Scene, TuningRecipe
-from .images import Image, scene_scale
+from .images import Image, Sample, estimate, quality, scene_scale
 
 
 @dataclass(frozen=True)
@@ -99,3 +99,26 @@ def tune(
     last = copy.deepcopy(tuner.model)
     best = tuner.finish()
     return Tuned(best, best if recipe.depth == "scale" else last, tuner.best_epoch, seconds)
+
+
+def tuning_curve(
+    model: Despeckler, sample: Sample, recipe: TuningRecipe, device: str, precision: str
+) -> list[float]:
+    """PSNR in dB before the fine-tuning, and after each of its epochs.
+
+    The noise has the recipe's L and seed. For depth "full" and "head".
+    """
+    clean, noisy = sample.pair(recipe.looks, recipe.seed)
+    tuner = tuner_for(model, noisy, recipe, device, precision)
+    curve: list[float] = []
+
+    def look() -> None:
+        x = estimate(tuner.model, noisy, recipe.looks, device=device, precision=precision)["x"]
+        curve.append(quality(clean, x)[0])
+
+    look()
+    while not tuner.finished:
+        tuner.step()
+        if tuner.done == tuner.epoch * tuner.steps_per_epoch:
+            look()
+    return curve

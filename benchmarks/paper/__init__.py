@@ -12,6 +12,12 @@ import sys
 
 COMMANDS = {
     "table1": "PSNR and SSIM of DoPAMINE S, B, S-AFT and B-AFT at L = 1, 2, 4, 8",
+    "figure3a": "variance per layer at initialisation: plain, ResNet20, ResNet20-SA",
+    "figure3b": "training with the scale add against addition and batch normalisation",
+    "figure3c": "training with 0 and with 5 residual blocks",
+    "figure3d": "b alone against a·Z + b, before and after FT",
+    "figure3e": "FT against AFT over 30 epochs",
+    "figure4": "maps of a and b: trained at L = 1 and 8, blind, fine-tuned",
 }
 
 
