@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,11 @@ def draw(
         Of one panel, in inches.
     """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        with warnings.catch_warnings():
+            # Of a second matplotlib, the distribution's, beside the pinned one.
+            warnings.simplefilter("ignore", UserWarning)
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
     except ImportError:
         sys.stderr.write(
             f"No figure {path}: this Python has no matplotlib (see requirements-dev.txt).\n"

@@ -67,13 +67,13 @@ def recipe_from(options: argparse.Namespace, looks: float, **changes: object) ->
 
 def settings(options: argparse.Namespace) -> dict[str, object]:
     """What of the options an outcome depends on, for the key of a `Store`."""
-    recipe = recipe_from(options, 1.0)
+    recipe = recipe_from(options, 1.0, epochs=max(options.epochs, 1))  # 0 is for none at all
     return {
         "crop": options.crop,
         "seed": options.seed,
         "precision": options.precision,
         "depth": recipe.depth,
-        "epochs": recipe.epochs,
+        "epochs": options.epochs,
         "rate": recipe.rate,
         "held_out": recipe.held_out,
     }

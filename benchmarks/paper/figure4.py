@@ -101,7 +101,7 @@ def all_maps(noisy: Image, options: argparse.Namespace) -> dict[str, Maps]:
     blind = load(options.blind, options.models, options.device)
     found[blind.card.id] = estimate(blind, noisy, options.looks, **where)
     tuned = tune(blind, noisy, recipe_from(options, options.knob), **where)
-    # The last epoch's: judged at another L than the scene's, the risk would keep the first.
+    # Of the last epoch, as the paper's.
     found[f"AFT at L = {options.knob:g}"] = estimate(tuned.last, noisy, options.looks, **where)
     return found
 
@@ -136,7 +136,7 @@ def _paint(axes: Any, noisy: Image, maps: Mapping[str, Maps]) -> None:
         axes[0, column].set_title(f"a, {name}")
         axes[1, column].imshow(found["b"], cmap="gray", vmin=0, vmax=high)
         axes[1, column].set_title(f"b, {name}")
-    axes[1, 0].figure.colorbar(shown, ax=axes[0, -1])
+    axes[1, 0].figure.colorbar(shown, ax=list(axes[:, -1]))
     for panel in axes.ravel():
         panel.set_axis_off()
 
