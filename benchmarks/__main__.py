@@ -5,12 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 
+from ..plugin.core.errors import SpecklessError
+
 BENCHMARKS = {
     "inference": "DoPAMINE's inference against the matrix-product rate, fp32 and bf16",
     "training": "training throughput against the matrix-product rate",
     "memory": "a 20 000 x 20 000 raster through a light model: peak memory of all processes",
     "area": "statistics of homogeneous areas: does the ENL's interval hold the truth; time",
     "startup": "qgis_process: start of speckless:despeckle against a native algorithm",
+    "finetuning": "cost of fine-tuning against a forward pass, and of its depths, by ratio",
+    "knob": "the instant knob: its time, and how near it comes to tuning at its L",
+    "paper": "the tables and figures of the DoPAMINE paper (a command each)",
     "window": "the sample despeckled in a real QGIS window under Xvfb: pictures of it",
     "risk": "the estimated risk: how often its interval holds, the knob it chooses",
     "looks": "the number of looks found against the true one, white and correlated speckle",
@@ -27,7 +32,14 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write(f"  ./run bench {name:10} {text}\n")
         return 0 if arguments in ([], ["--help"]) else 2
     module = importlib.import_module(f".{arguments[0]}", __package__)
-    return module.main(arguments[1:])
+    try:
+        return module.main(arguments[1:])
+    except SpecklessError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped. With the same --store, where there is one, it goes on.\n")
+        return 130
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..plugin.core.errors import RasterError
+from ..plugin.core.errors import InvalidInput, RasterError
 from ..plugin.core.looks import LooksEstimate
 from ..plugin.core.models.registry import find
 from ..plugin.core.models.weights import load_model
-from ..plugin.core.speckle import estimate_looks, to_intensity
+from ..plugin.core.speckle import DOMAINS, estimate_looks, to_intensity
 from ..plugin.core.tiling import Window
 from ..plugin.raster.sampling import scene_statistics
 from ..plugin.raster.source import RasterSource
@@ -40,6 +41,33 @@ def read_scene(path: str | Path, side: int = 0, domain: str = "auto", band: int 
     return Scene(
         intensity, valid, statistics.mean, statistics.geometric_mean, statistics.looks
     )  # fmt: skip
+
+
+def add_scene_options(parser: argparse.ArgumentParser) -> None:
+    """Which scene, if any."""
+    group = parser.add_argument_group("a real scene")
+    group.add_argument(
+        "--scene", type=Path, metavar="FILE", help="raster or .npy; --crop takes its middle"
+    )
+    group.add_argument(
+        "--domain", default="auto", choices=("auto", *DOMAINS),
+        help="of the scene (default: guessed; a .npy that is not complex: amplitude)",
+    )  # fmt: skip
+
+
+def read_whole(path: Path, domain: str, crop: int) -> np.ndarray:
+    """Intensity of the middle of a scene that must hold no nodata.
+
+    Raises
+    ------
+    InvalidInput
+        When it does: some benchmarks compare whole images.
+    RasterError
+    """
+    scene = read_scene(path, crop, domain)
+    if not scene.valid.all():
+        raise InvalidInput(f"{path.name} holds nodata there; choose a smaller --crop.")
+    return scene.intensity
 
 
 def load(name: str):
