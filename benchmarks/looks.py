@@ -2,8 +2,7 @@
 
 On clean images with simulated speckle, white and correlated (``--images``): estimate over truth,
 median and 10th to 90th percentile of the images, and how often speckle counts as correlated. On
-real rasters or .npy files (``--raster``): what is found. On homogeneous areas (``--areas``): how
-often the 95 % interval holds the true number.
+real rasters or .npy files (``--raster``): what is found.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..plugin.core.area_looks import looks_of_area
 from ..plugin.core.errors import SpecklessError
 from ..plugin.core.looks import CORRELATED, estimate_looks
 from ..plugin.core.speckle import simulate_speckle
@@ -24,11 +22,6 @@ from .scenes import read_scene
 
 # Correlation of neighbouring intensities that each width of the point spread gives.
 PSF = {0.0: 0.0, 0.6: 0.20, 0.9: 0.54}
-
-AREAS = (
-    ((5, 5), 0.0), ((8, 8), 0.0), ((20, 20), 0.0), ((12, 12), 0.6), ((16, 16), 0.9),
-    ((40, 40), 0.9), ((40, 40), 1.1),
-)  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:
@@ -42,7 +35,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--raster", nargs="+", default=[], help="rasters or .npy files")
     parser.add_argument("--domain", default="auto")
     parser.add_argument("--band", type=int, default=1)
-    parser.add_argument("--areas", type=int, default=0, help="simulated areas of each kind")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     if options.images:
@@ -52,8 +44,6 @@ def main(arguments: list[str]) -> int:
         _simulated(paths, options)
     for path in options.raster:
         _real(path, options)
-    if options.areas:
-        _areas(options)
     return 0
 
 
@@ -95,25 +85,3 @@ def _real(path: str, options: argparse.Namespace) -> None:
         f"{path}: L = {found.looks:.2f} (windows spread by {found.spread:.2f}), correlation along "
         f"x / y {near}{', correlated' if found.excess > CORRELATED else ''}\n"
     )
-
-
-def _areas(options: argparse.Namespace) -> None:
-    sys.stdout.write(
-        f"{options.areas} homogeneous areas: share whose 95 % interval holds the true L "
-        "(median of estimate over truth)\n"
-    )
-    for shape, psf in AREAS:
-        cells = []
-        for looks in options.looks:
-            rng = np.random.default_rng((options.seed, looks, *shape, round(10 * psf)))
-            found = [
-                looks_of_area(simulate_speckle(shape, looks, rng, psf))
-                for _ in range(options.areas)
-            ]
-            held = np.mean([area.low <= looks <= area.high for area in found])
-            ratio = np.median([area.looks for area in found]) / looks
-            cells.append(f"L = {looks}: {held:.1%} ({ratio:.2f})")
-        sys.stdout.write(
-            f"  {shape[1]} x {shape[0]} pixels, point spread {psf:g}: {', '.join(cells)}\n"
-        )
-        sys.stdout.flush()

@@ -14,7 +14,7 @@ from speckless.benchmarks.__main__ import main as bench
 from speckless.benchmarks.images import Sample, centre, spread
 from speckless.benchmarks.paper import COMMANDS
 from speckless.benchmarks.results import Store, mean_and_error, table, with_error
-from speckless.benchmarks.scenes import read_scene
+from speckless.benchmarks.scenes import read_whole
 from speckless.plugin.core.errors import InvalidInput
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tuning import DEPTHS
@@ -90,12 +90,12 @@ def test_mean_and_its_error():
 def test_scene_of_amplitude_and_one_with_nodata(tmp_path):
     amplitude = np.arange(1.0, 17.0).reshape(4, 4)
     np.save(tmp_path / "scene.npy", amplitude)
-    image = read_scene(tmp_path / "scene.npy", "auto", 2)
+    image = read_whole(tmp_path / "scene.npy", "auto", 2)
     np.testing.assert_allclose(image, amplitude[1:3, 1:3] ** 2)
     amplitude[2, 2] = np.nan
     np.save(tmp_path / "scene.npy", amplitude)
     with pytest.raises(InvalidInput, match="nodata"):
-        read_scene(tmp_path / "scene.npy", "auto", 2)
+        read_whole(tmp_path / "scene.npy", "auto", 2)
 
 
 def test_costs_of_fine_tuning(tmp_path, capsys):
