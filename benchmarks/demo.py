@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..plugin.core import quality
 from ..plugin.core.tiling import Window
-from ..plugin.raster.gdal_access import open_raster
+from ..plugin.raster.gdal_access import gdal_call, open_raster
 from ..plugin.raster.source import RasterSource
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -148,10 +148,10 @@ def write_picture(path: Path, noisy: Image, estimate: Image, valid: Mask) -> Non
     gap = np.full((panels[0].shape[0], 1), 255, np.uint8)
     canvas = np.hstack([panels[0], gap, panels[1]])
 
-    memory = gdal.GetDriverByName("MEM").Create("", canvas.shape[1], canvas.shape[0], 1)
-    memory.GetRasterBand(1).WriteArray(canvas)
-    if gdal.GetDriverByName("PNG").CreateCopy(str(path), memory) is None:
-        raise SystemExit(f"The picture {path} cannot be written: {gdal.GetLastErrorMsg()}")
+    with gdal_call(f"write the picture {path}"):
+        memory = gdal.GetDriverByName("MEM").Create("", canvas.shape[1], canvas.shape[0], 1)
+        memory.GetRasterBand(1).WriteArray(canvas)
+        gdal.GetDriverByName("PNG").CreateCopy(str(path), memory)
 
 
 if __name__ == "__main__":
