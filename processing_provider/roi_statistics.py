@@ -27,7 +27,7 @@ from ..plugin.jobs.statistics import StatisticsJob, StatisticsResult, figures
 from ..plugin.jobs.statistics_table import check_table, write_table
 from .base import Progress
 from .checks import check_choice, destination
-from .despeckle_parameters import DOMAINS
+from .raster_algorithm import DOMAINS
 from .roi_statistics_parameters import RoiStatisticsParameters
 from .sources import gdal_source, raster_layer
 

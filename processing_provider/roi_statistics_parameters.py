@@ -18,7 +18,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from .base import SpecklessAlgorithm
-from .despeckle_parameters import DOMAINS
+from .raster_algorithm import DOMAINS
 
 translate = QCoreApplication.translate
 

@@ -88,10 +88,10 @@ def test_mean_and_its_error():
 
 
 def test_scene_of_amplitude_and_one_with_nodata(tmp_path):
-    amplitude = np.arange(1.0, 17.0).reshape(4, 4)
+    amplitude = np.arange(1.0, 37.0).reshape(6, 6)
     np.save(tmp_path / "scene.npy", amplitude)
     image = read_whole(tmp_path / "scene.npy", "auto", 2)
-    np.testing.assert_allclose(image, amplitude[1:3, 1:3] ** 2)
+    np.testing.assert_allclose(image, amplitude[2:4, 2:4] ** 2)
     amplitude[2, 2] = np.nan
     np.save(tmp_path / "scene.npy", amplitude)
     with pytest.raises(InvalidInput, match="nodata"):

@@ -174,9 +174,9 @@ def test_single_dark_pixel_in_decibels_and_zeros(tmp_path, target):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"looks": 0.0}, "number of looks must be a positive"),
-        ({"looks": float("nan")}, "number of looks must be a positive"),
-        ({"tile_size": 5}, "tile size must be 16"),
+        ({"looks": 0.0}, "LOOKS must be a positive"),
+        ({"looks": float("nan")}, "LOOKS must be a positive"),
+        ({"tile_size": 5}, "TILE_SIZE must be 0"),
         ({"extent": Window(900, 900, 5, 5)}, "outside the raster"),
     ],
 )

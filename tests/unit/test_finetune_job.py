@@ -166,8 +166,8 @@ def test_big_scene_is_sampled(job, monkeypatch):
 @pytest.mark.parametrize(
     "values, complaint",
     [
-        ({"looks": 0.0}, "looks must be a positive"),
-        ({"knob": float("nan")}, "knob must be a positive"),
+        ({"looks": 0.0}, "LOOKS must be a positive"),
+        ({"knob": float("nan")}, "KNOB must be a positive"),
         ({"depth": "deep"}, "depth"),
         ({"epochs": 0}, "epoch"),
         ({"extent": Window(500, 0, 9, 9)}, "outside the raster"),

@@ -95,7 +95,7 @@ def test_knob_used_is_reported_without_auto(tmp_path, weights):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_file": "boxcar"}, "risk of the model boxcar cannot be estimated"),
+        ({"model_file": "boxcar"}, "risk cannot be estimated"),
         ({"knob": 1.0}, "not both"),
     ],
 )
