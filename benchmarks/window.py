@@ -36,8 +36,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_qgis(script: Path, variables: Mapping[str, str], plugin: Path | None = ROOT) -> str:
+def run_qgis(
+    script: Path,
+    variables: Mapping[str, str],
+    plugin: Path | None = ROOT,
+    seconds: float = _SECONDS,
+) -> str:
     """Run a script in QGIS's window, in a fresh profile with a plugin; return its errors.
+
+    It is ended after so many seconds.
 
     Raises
     ------
@@ -69,6 +76,6 @@ def run_qgis(script: Path, variables: Mapping[str, str], plugin: Path | None = R
                 *screen, qgis, "--nologo", "--noversioncheck",
                 "--profiles-path", home, "--profile", "window", "--code", str(script),
             ],
-            env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False,
+            env=environment, capture_output=True, text=True, timeout=seconds, check=False,
         )  # fmt: skip
     return done.stderr[-2000:]

@@ -7,12 +7,23 @@ import logging
 TAG = "Speckless"
 
 
+def info(message: str) -> None:
+    """Log what happened."""
+    _log(message, logging.INFO)
+
+
 def warning(message: str) -> None:
     """Log what the user should know."""
+    _log(message, logging.WARNING)
+
+
+def _log(message: str, level: int) -> None:
     try:
         from qgis.core import Qgis, QgsMessageLog
     except ImportError:
-        logging.getLogger(TAG).warning(message)
+        logging.getLogger(TAG).log(level, message)
         return
+    is_info = level == logging.INFO
+    shown = Qgis.MessageLevel.Info if is_info else Qgis.MessageLevel.Warning
     # No notification: a bar over the map is for outcomes, not for the log.
-    QgsMessageLog.logMessage(message, TAG, Qgis.MessageLevel.Warning, False)
+    QgsMessageLog.logMessage(message, TAG, shown, False)

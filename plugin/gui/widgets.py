@@ -1,0 +1,118 @@
+"""Small parts that the sections of the dock share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qgis.core import QgsApplication
+from qgis.gui import QgsCollapsibleGroupBox
+from qgis.PyQt.QtCore import QSize, Qt
+from qgis.PyQt.QtGui import QIcon, QResizeEvent
+from qgis.PyQt.QtWidgets import (
+    QAction,
+    QGridLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+_ICON = 16
+
+
+class Section(QgsCollapsibleGroupBox):
+    """A group of the dock that can be folded; QGIS remembers whether it was.
+
+    Parameters
+    ----------
+    name : str
+        For the settings.
+    title : str
+    """
+
+    def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(title, parent)
+        self.setObjectName(f"speckless_{name}")
+        self.setSettingGroup("speckless")
+        self.setSaveCollapsedState(True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.box = QVBoxLayout(self)
+        self.box.setContentsMargins(6, 6, 6, 6)
+        self.box.setSpacing(6)
+
+    def add_form(self) -> QGridLayout:
+        """A grid of captions and widgets; captions take no more room than they need."""
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        self.box.addLayout(grid)
+        return grid
+
+
+class Content(QWidget):
+    """Sections one below the other, as high as their wrapped words need at the width there is.
+
+    Parameters
+    ----------
+    parts : sequence of QWidget
+    """
+
+    def __init__(self, parts: Sequence[QWidget]) -> None:
+        super().__init__()
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(4, 4, 4, 4)
+        self._column.setSpacing(6)
+        for part in parts:
+            self._column.addWidget(part)
+        self._column.addStretch(1)
+
+    def minimumSizeHint(self) -> QSize:
+        """What a scroll area goes by; Qt's own is for the narrowest width."""
+        width = max(self.width(), 1)
+        return QSize(self._column.minimumSize().width(), self._column.totalHeightForWidth(width))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Ask the scroll area anew when the width changes the height."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
+
+
+def caption(text: str, buddy: QWidget) -> QLabel:
+    """Label whose mnemonic leads to a widget."""
+    label = QLabel(text)
+    label.setBuddy(buddy)
+    return label
+
+
+def note(text: str = "") -> QLabel:
+    """Words in smaller print that break into lines and can be selected."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    font = label.font()
+    font.setPointSizeF(font.pointSizeF() * 0.92)
+    label.setFont(font)
+    # A long word must not force the panel wide.
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    label.setMinimumWidth(40)
+    return label
+
+
+def tool_button(action: QAction, text_beside: bool = False) -> QToolButton:
+    """Flat button of an action, which also has its shortcut and its tooltip."""
+    button = QToolButton()
+    button.setDefaultAction(action)
+    button.setAutoRaise(True)
+    button.setIconSize(QSize(_ICON, _ICON))
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    if text_beside:
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    return button
+
+
+def theme_icon(name: str) -> QIcon:
+    """Icon of QGIS's theme, by the file's name without ending."""
+    return QgsApplication.getThemeIcon(f"/{name}.svg")
