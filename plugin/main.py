@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsApplication
+from qgis.core import QgsApplication, QgsSettings
+from qgis.PyQt.QtCore import QCoreApplication, Qt
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QAction
 
 from ..processing_provider.provider import SpecklessProvider
 from .engine.client import close_shared_engine
+from .toolbelt.paths import plugin_path
+from .toolbelt.settings import GROUP
+
+translate = QCoreApplication.translate
 
 
 class SpecklessPlugin:
-    """Adds the Processing provider; in qgis_process ``iface`` is None.
+    """Adds the Processing provider and the dock; in qgis_process ``iface`` is None.
 
     Parameters
     ----------
@@ -21,6 +28,12 @@ class SpecklessPlugin:
     def __init__(self, iface: Any) -> None:
         self.iface = iface
         self.provider: SpecklessProvider | None = None
+        self.dock: Any = None
+        self.action: QAction | None = None
+
+    @property
+    def _menu(self) -> str:
+        return translate("Speckless", "&Speckless")
 
     def initProcessing(self) -> None:
         """Add the algorithms; all that qgis_process calls."""
@@ -31,10 +44,35 @@ class SpecklessPlugin:
 
     def initGui(self) -> None:
         """Add what the window shows."""
+        # Only here: without a window there are no widgets to import.
+        from .gui.dock import SpecklessDock
+
         self.initProcessing()
+        self.dock = SpecklessDock(self.iface)
+        icon = QIcon(str(plugin_path("resources", "icons", "speckless.svg")))
+        self.action = QAction(icon, translate("Speckless", "Speckless"), self.iface.mainWindow())
+        self.action.setObjectName("SpecklessDockAction")
+        self.action.setToolTip(translate("Speckless", "Despeckle SAR images interactively"))
+        self.action.setCheckable(True)
+        self.dock.setToggleVisibilityAction(self.action)
+        self.iface.addToolBarIcon(self.action)
+        self.iface.addPluginToRasterMenu(self._menu, self.action)
+        self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
+        # When QGIS starts, it restores its docks after this; when the plugin is reloaded it
+        # does not.
+        self.dock.setUserVisible(QgsSettings().value(f"{GROUP}/dock/visible", False, type=bool))
 
     def unload(self) -> None:
         """Leave QGIS as it was."""
+        if self.dock is not None:
+            QgsSettings().setValue(f"{GROUP}/dock/visible", self.dock.isUserVisible())
+            self.dock.shut_down()
+            self.iface.removePluginRasterMenu(self._menu, self.action)
+            self.iface.removeToolBarIcon(self.action)
+            self.iface.removeDockWidget(self.dock)
+            self.dock.deleteLater()
+            self.action.deleteLater()
+            self.dock = self.action = None
         if self.provider is not None:
             registry = QgsApplication.processingRegistry()
             registry.providerAdded.disconnect(self.provider.complete_models)

@@ -117,6 +117,45 @@ def colour_scale(
     return result
 
 
+def gray_table(low: float, high: float, domain: str = "intensity") -> Colours:
+    """Table of grays, even between two values of a domain.
+
+    Parameters
+    ----------
+    low, high : float
+        Black and white, in the domain's unit.
+    domain : str
+        As for `difference`.
+
+    Raises
+    ------
+    InvalidInput
+        When ``low`` is not below ``high``.
+    """
+    if not low < high:
+        raise InvalidInput(f"The stretch from {low} to {high} is empty.")
+    values = table_values()
+    values[_FIRST_INVALID:] = 0
+    shown = from_intensity(values, "intensity" if domain == "complex" else domain)
+    gray = np.clip((shown - low) * (255.99 / (high - low)), 0, 255).astype(np.uint32)
+    return finished_table(0xFF000000 | gray << 16 | gray << 8 | gray)
+
+
+def stretch(intensity: FloatArray, domain: str, most: int = 100_000) -> tuple[float, float]:
+    """The values that 2 % of the pixels lie below, and above: bounds for `gray_table`.
+
+    At most about ``most`` pixels, evenly spread, are looked at. (0, 1) where there are none.
+    """
+    sample: Any = np.ravel(intensity)
+    sample = sample[:: max(1, sample.size // most)]
+    sample = sample[np.isfinite(sample) & (sample > 0)]
+    if not sample.size:
+        return 0.0, 1.0
+    shown = from_intensity(sample, "intensity" if domain == "complex" else domain)
+    low, high = (float(value) for value in np.quantile(shown, (0.02, 0.98)))
+    return low, high if high > low else low + max(abs(low), 1.0) * 1e-3
+
+
 def difference(intensity: FloatArray, estimate: FloatArray, domain: str) -> FloatArray:
     """What was taken away, in the unit of the domain: dB, amplitude or intensity.
 

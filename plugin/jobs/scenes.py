@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..core.errors import Cancelled, InvalidInput, RasterError
 from ..core.models.card import ModelCard
+from ..raster.placing import Placement
 from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
 
@@ -34,6 +35,7 @@ class Scene:
         See `RasterSource.notes`.
     statistics : SceneStatistics
         Frozen for every tile, whatever part of the band is looked at.
+    placement : Placement
     """
 
     path: str
@@ -44,6 +46,7 @@ class Scene:
     domain_reason: str
     notes: tuple[str, ...]
     statistics: SceneStatistics
+    placement: Placement
 
     @property
     def looks(self) -> float | None:
@@ -134,4 +137,5 @@ def _measure(path: str, band: int, domain: str) -> Scene:
             domain_reason=source.domain_reason,
             notes=tuple(source.notes),
             statistics=statistics,
+            placement=Placement(path),
         )

@@ -1,0 +1,300 @@
+"""The dock "Speckless": sections from the layer to the run, and what joins them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from qgis.core import QgsRasterLayer, QgsSettings
+from qgis.gui import QgisInterface, QgsDockWidget, QgsScrollArea
+from qgis.PyQt.QtCore import QCoreApplication, Qt
+from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from ...processing_provider.sources import gdal_source
+from ..core.errors import EngineError, SpecklessError
+from ..core.models.registry import DEFAULT_MODEL, list_cards
+from ..engine.client import Hello
+from ..jobs.engine_state import describe_engine
+from ..jobs.pictures import Picture
+from ..jobs.scenes import Scene, SceneCache
+from ..toolbelt import log
+from ..toolbelt.paths import plugin_path
+from ..toolbelt.settings import GROUP, Settings
+from .background import Background
+from .choices import Choices
+from .help_panel import HelpPanel
+from .knob_section import KnobSection
+from .layer_section import LayerSection
+from .model_section import ModelSection
+from .previewer import Previewer
+
+translate = QCoreApplication.translate
+
+
+class SpecklessDock(QgsDockWidget):
+    """Holds the choices, and passes what changes them to what depends on them.
+
+    Parameters
+    ----------
+    iface : QgisInterface
+    """
+
+    def __init__(self, iface: QgisInterface) -> None:
+        super().__init__(translate("Speckless", "Speckless"), iface.mainWindow())
+        self.setObjectName("SpecklessDock")
+        self.setWindowIcon(QIcon(str(plugin_path("resources", "icons", "speckless.svg"))))
+        self._iface = iface
+        self.choices = Choices()
+        self.scene: Scene | None = None
+        self._given_looks: float | None = None
+        self._hello: Hello | None = None
+
+        self.scenes = SceneCache()
+        self.previewer = Previewer(iface.mapCanvas(), self.scenes, self)
+        self._measuring = Background("scene", self)
+        self._engine = Background("engine", self)
+        self._build()
+        self._connect()
+        self._restore()
+        self.layer_section.sync()
+
+    def _build(self) -> None:
+        self.help_panel = HelpPanel()
+        self.layer_section = LayerSection()
+        self.model_section = ModelSection()
+        self.knob_section = KnobSection()
+        content = QWidget()
+        box = QVBoxLayout(content)
+        box.setContentsMargins(4, 4, 4, 4)
+        box.setSpacing(6)
+        for part in (self.help_panel, self.layer_section, self.model_section, self.knob_section):
+            box.addWidget(part)
+        box.addStretch(1)
+        scroll = QgsScrollArea()
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        self.setWidget(scroll)
+
+    def _connect(self) -> None:
+        self.layer_section.layer_changed.connect(self._on_layer)
+        self.layer_section.band_changed.connect(self._on_band)
+        self.layer_section.domain_changed.connect(self._on_domain)
+        self.layer_section.looks_changed.connect(self._on_looks)
+        self.model_section.model_changed.connect(self._on_model)
+        self.knob_section.preview_toggled.connect(self._on_preview)
+        self.knob_section.split_toggled.connect(self._on_split)
+        self.knob_section.view_changed.connect(self.previewer.set_view)
+        self.knob_section.turn_changed.connect(self._on_turn)
+        self.help_panel.retry.connect(self._ask_engine)
+        self._measuring.done.connect(self._take_scene)
+        self._measuring.failed.connect(self._take_scene_failure)
+        self._engine.done.connect(self._take_engine)
+        self._engine.failed.connect(self._take_engine_failure)
+        self.previewer.drawn.connect(self._on_drawn)
+        self.previewer.progressed.connect(self.knob_section.show_progress)
+        self.previewer.failed.connect(self._on_preview_failure)
+        self.previewer.idle.connect(self._on_idle)
+        self.previewer.swipe.moved.connect(self._on_swipe)
+        self.visibilityChanged.connect(self._on_visibility)
+        # Shortcuts work wherever the focus is, as long as the dock is there.
+        for action in (self.knob_section.preview, self.knob_section.split):
+            self._iface.mainWindow().addAction(action)
+        self._iface.currentLayerChanged.connect(self._on_current_layer)
+
+    def _restore(self) -> None:
+        settings = QgsSettings()
+        model = settings.value(f"{GROUP}/dock/model", DEFAULT_MODEL, type=str)
+        self.model_section.set_cards(list_cards(Settings.load().model_folders()), model)
+        card = self.model_section.current()
+        self.choices = replace(self.choices, model=card.id if card else DEFAULT_MODEL)
+        self._split = min(max(settings.value(f"{GROUP}/dock/split", 0.5, type=float), 0.02), 0.98)
+        if settings.value(f"{GROUP}/dock/is_split", True, type=bool):
+            self.knob_section.split.setChecked(True)
+
+    def shut_down(self) -> None:
+        """Stop all work and let go of the canvas; the dock is of no use afterwards."""
+        self._iface.currentLayerChanged.disconnect(self._on_current_layer)
+        for action in (self.knob_section.preview, self.knob_section.split):
+            self._iface.mainWindow().removeAction(action)
+        self.previewer.close()
+        self._measuring.close()
+        self._engine.close()
+
+    # ---- what the user does ---------------------------------------------------------------
+
+    def _on_visibility(self, visible: bool) -> None:
+        if visible and self._hello is None and self.choices.path:
+            self._ask_engine()
+        if visible and self.scene is None:
+            self._measure()
+
+    def _on_current_layer(self, layer: Any) -> None:
+        # Follows the layer tree until something is being looked at.
+        if isinstance(layer, QgsRasterLayer) and not self.previewer.is_active:
+            self.layer_section.layers.setLayer(layer)
+
+    def _on_layer(self, layer: QgsRasterLayer | None) -> None:
+        self.scene, self._given_looks = None, None
+        self.previewer.set_layer(layer)
+        chosen = Choices(model=self.choices.model)
+        if layer is None:
+            self.layer_section.show_message(translate("Speckless", "Add a SAR image to the map."))
+        else:
+            try:
+                path = gdal_source(layer)
+            except SpecklessError as error:
+                self.layer_section.show_message(str(error))
+            else:
+                band = max(self.layer_section.bands.currentBand(), 1)
+                chosen = replace(
+                    chosen, layer_id=layer.id(), path=path, band=band, bands=layer.bandCount()
+                )
+        self._choose(chosen)
+        if self.isVisible() and self.choices.path and self._hello is None:
+            self._ask_engine()
+
+    def _on_band(self, band: int) -> None:
+        self._choose(replace(self.choices, band=max(band, 1)))
+
+    def _on_domain(self, domain: str) -> None:
+        self._choose(replace(self.choices, domain=domain))
+
+    def _on_looks(self, looks: float | None) -> None:
+        self._given_looks = looks
+        self._spread()
+
+    def _on_model(self, model: str) -> None:
+        QgsSettings().setValue(f"{GROUP}/dock/model", model)
+        self.choices = replace(self.choices, model=model)
+        self._spread()
+
+    def _on_turn(self, turn: float) -> None:
+        self.choices = replace(self.choices, turn=turn)
+        self.previewer.set_choices(self.choices, self.scene)
+
+    def _on_preview(self, active: bool) -> None:
+        self.previewer.set_active(active)
+        self.knob_section.show_progress(1.0)
+        self.knob_section.status.setText("")
+        if active and not self.choices.path:
+            self._on_idle(translate("Speckless", "Choose a raster first."))
+        elif active and self.scene is None:
+            self._measure()
+
+    def _on_split(self, on: bool) -> None:
+        QgsSettings().setValue(f"{GROUP}/dock/is_split", on)
+        self.previewer.set_split(self._split if on else None)
+
+    def _on_swipe(self, split: float) -> None:
+        self._split = split
+        QgsSettings().setValue(f"{GROUP}/dock/split", split)
+
+    # ---- what follows ---------------------------------------------------------------------
+
+    def _choose(self, choices: Choices) -> None:
+        """Take another layer, band or domain: the scene must be measured anew."""
+        self.choices = replace(choices, looks=None)
+        self.scene, self._given_looks = None, None
+        self.knob_section.set_looks(None, 1.0)
+        self.layer_section.set_looks(None)
+        self.previewer.set_choices(self.choices, None)
+        self._measuring.cancel()
+        if choices.path and (self.isVisible() or self.previewer.is_active):
+            self._measure()
+
+    def _measure(self) -> None:
+        choices = self.choices
+        if not choices.path:
+            return
+        self.layer_section.show_message(translate("Speckless", "Measuring the band …"))
+        scenes = self.scenes
+        self._measuring.submit(
+            choices,
+            lambda stop: scenes.get(choices.path, choices.band, choices.domain, stop),
+        )
+
+    def _take_scene(self, key: Choices, scene: Scene) -> None:
+        self.scene = scene
+        self._spread()
+
+    def _take_scene_failure(self, key: Choices, error: Exception) -> None:
+        self._log_unexpected(error)
+        self.layer_section.show_message(str(error))
+
+    def _spread(self) -> None:
+        """Let everything know of looks and model."""
+        scene = self.scene
+        if scene is None:
+            return
+        looks = self._given_looks if self._given_looks is not None else scene.looks
+        self.choices = replace(self.choices, looks=looks)
+        self.layer_section.show_scene(scene, looks, self._given_looks is not None)
+        self.knob_section.set_looks(looks, self.choices.turn)
+        card = self.model_section.current()
+        if card is not None:
+            self.knob_section.set_views(
+                ("despeckled", "ratio", "difference", *(("a", "b") if card.affine else ()))
+            )
+        self.previewer.set_choices(self.choices, scene)
+
+    def _on_drawn(self, picture: Picture) -> None:
+        preview = picture.preview
+        if preview.step == 1:
+            text = translate("Speckless", "Full resolution.")
+        else:
+            text = translate("Speckless", "Every {step}th pixel; zoom in for all.").format(
+                step=preview.step
+            )
+        if picture.legend is not None:
+            low, high = picture.legend
+            text += " " + translate("Speckless", "Colours from {low:.2g} to {high:.2g}.").format(
+                low=low, high=high
+            )
+        for warning in preview.warnings:
+            text += " " + warning
+        self.knob_section.status.setText(text)
+        title = self.knob_section.views.currentText()
+        self.previewer.item.set_captions(translate("Speckless", "Original"), title)
+
+    def _on_idle(self, reason: str) -> None:
+        self.knob_section.show_progress(1.0)
+        self.knob_section.status.setText(reason)
+
+    def _on_preview_failure(self, error: Exception) -> None:
+        self._log_unexpected(error)
+        if isinstance(error, EngineError):
+            self._ask_engine()
+        self._on_idle(str(error).partition("\n")[0])
+
+    # ---- the engine -----------------------------------------------------------------------
+
+    def _ask_engine(self) -> None:
+        python = Settings.load().engine_python or None
+        self.model_section.show_device(translate("Speckless", "Looking for torch and a GPU …"))
+        self._engine.submit(None, lambda stop: describe_engine(python, stop))
+
+    def _take_engine(self, key: Any, state: tuple[Hello, str]) -> None:
+        hello, problem = state
+        if problem:
+            self._show_problem(problem)
+            return
+        self._hello = hello
+        self.help_panel.hide()
+        self.model_section.show_engine(hello)
+
+    def _take_engine_failure(self, key: Any, error: Exception) -> None:
+        self._log_unexpected(error)
+        self._show_problem(str(error))
+
+    def _show_problem(self, text: str) -> None:
+        self._hello = None
+        self.help_panel.show_problem(text)
+        self.model_section.show_device(translate("Speckless", "No engine: see above."))
+
+    @staticmethod
+    def _log_unexpected(error: Exception) -> None:
+        if not isinstance(error, SpecklessError):
+            log.warning(f"{type(error).__name__}: {error}")

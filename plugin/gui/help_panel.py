@@ -1,0 +1,76 @@
+"""What to do where the engine cannot run: what is missing, and the exact command."""
+
+from __future__ import annotations
+
+from qgis.core import QgsApplication
+from qgis.PyQt.QtCore import QCoreApplication, pyqtSignal
+from qgis.PyQt.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .widgets import note, theme_icon
+
+translate = QCoreApplication.translate
+
+
+class HelpPanel(QFrame):
+    """Shown above the sections as long as the engine says it cannot compute."""
+
+    retry = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("speckless_help")
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        title = QLabel(translate("Speckless", "The networks cannot run yet"))
+        font = title.font()
+        font.setBold(True)
+        title.setFont(font)
+        icon = QLabel()
+        icon.setPixmap(theme_icon("mIconWarning").pixmap(16, 16))
+        head = QHBoxLayout()
+        head.addWidget(icon)
+        head.addWidget(title, 1)
+        self.text = QPlainTextEdit()
+        self.text.setReadOnly(True)
+        self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.WidgetWidth)
+        self.text.setMinimumHeight(150)
+        self.text.setMaximumHeight(220)
+        self.text.setTabChangesFocus(True)
+        self.text.setAccessibleName(title.text())
+        meanwhile = note(
+            translate(
+                "Speckless",
+                "Areas can be drawn and measured meanwhile; that needs no network.",
+            )
+        )
+        copy = QPushButton(theme_icon("mActionEditCopy"), translate("Speckless", "&Copy"))
+        copy.setToolTip(translate("Speckless", "Copy this text"))
+        again = QPushButton(theme_icon("mActionRefresh"), translate("Speckless", "&Try again"))
+        again.setToolTip(translate("Speckless", "Look for torch again"))
+        copy.clicked.connect(self._copy)
+        again.clicked.connect(self.retry)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        buttons.addWidget(copy)
+        buttons.addWidget(again)
+        box = QVBoxLayout(self)
+        box.addLayout(head)
+        box.addWidget(self.text)
+        box.addWidget(meanwhile)
+        box.addLayout(buttons)
+        self.hide()
+
+    def show_problem(self, text: str) -> None:
+        """Show the engine's own words."""
+        self.text.setPlainText(text)
+        self.show()
+
+    def _copy(self) -> None:
+        QgsApplication.clipboard().setText(self.text.toPlainText())

@@ -1,0 +1,99 @@
+"""Small parts that the sections of the dock share."""
+
+from __future__ import annotations
+
+from qgis.core import QgsApplication
+from qgis.gui import QgsCollapsibleGroupBox
+from qgis.PyQt.QtCore import QSize, Qt
+from qgis.PyQt.QtGui import QColor, QIcon, QPalette
+from qgis.PyQt.QtWidgets import (
+    QAction,
+    QGridLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+_ICON = 16
+
+
+class Section(QgsCollapsibleGroupBox):
+    """A group of the dock that can be folded; QGIS remembers whether it was.
+
+    Parameters
+    ----------
+    name : str
+        For the settings.
+    title : str
+    """
+
+    def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(title, parent)
+        self.setObjectName(f"speckless_{name}")
+        self.setSettingGroup("speckless")
+        self.setSaveCollapsedState(True)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.box = QVBoxLayout(self)
+        self.box.setContentsMargins(6, 6, 6, 6)
+        self.box.setSpacing(6)
+
+    def add_form(self) -> QGridLayout:
+        """A grid of captions and widgets; captions take no more room than they need."""
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        self.box.addLayout(grid)
+        return grid
+
+
+def caption(text: str, buddy: QWidget) -> QLabel:
+    """Label whose mnemonic leads to a widget."""
+    label = QLabel(text)
+    label.setBuddy(buddy)
+    return label
+
+
+def note(text: str = "") -> QLabel:
+    """Words in smaller, fainter print that break into lines and can be selected."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    font = label.font()
+    font.setPointSizeF(font.pointSizeF() * 0.92)
+    label.setFont(font)
+    # Blended of the theme's own colours, so that it suits light and dark ones.
+    palette = label.palette()
+    ink, ground = (
+        palette.color(role) for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Window)
+    )
+    faint = QColor(*(round(0.72 * a + 0.28 * b) for a, b in zip(_rgb(ink), _rgb(ground))))
+    palette.setColor(QPalette.ColorRole.WindowText, faint)
+    label.setPalette(palette)
+    # A long word must not force the panel wide.
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    label.setMinimumWidth(40)
+    return label
+
+
+def tool_button(action: QAction, text_beside: bool = False) -> QToolButton:
+    """Flat button of an action, which also has its shortcut and its tooltip."""
+    button = QToolButton()
+    button.setDefaultAction(action)
+    button.setAutoRaise(True)
+    button.setIconSize(QSize(_ICON, _ICON))
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    if text_beside:
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    return button
+
+
+def theme_icon(name: str) -> QIcon:
+    """Icon of QGIS's theme, by the file's name without ending."""
+    return QgsApplication.getThemeIcon(f"/{name}.svg")
+
+
+def _rgb(colour: QColor) -> tuple[int, int, int]:
+    return colour.red(), colour.green(), colour.blue()

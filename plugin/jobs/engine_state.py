@@ -1,0 +1,25 @@
+"""Whether the engine can compute here, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..engine.client import Hello, shared_engine
+from ..engine.interpreter import cure
+
+
+def describe_engine(python: str | None, is_cancelled: Callable[[], bool]) -> tuple[Hello, str]:
+    """Start the engine if need be.
+
+    Returns
+    -------
+    (Hello, str)
+        What it found, and what to do where it cannot compute; empty if it can.
+
+    Raises
+    ------
+    Cancelled, EngineError
+    """
+    with shared_engine(python, is_cancelled) as engine:
+        hello = engine.start(is_cancelled)
+    return hello, cure(hello) if hello.problem else ""

@@ -1,0 +1,107 @@
+"""From a preview to the picture on the map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.display import (
+    Colours,
+    colour,
+    colour_scale,
+    difference,
+    gray_table,
+    stretch,
+    symmetric_bound,
+)
+from .preview_image import Preview
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """How the views are coloured.
+
+    Attributes
+    ----------
+    layer : ndarray or None
+        Table of the layer's own style; None for a gray stretch by the pixels in view.
+    diverging, rising : ndarray
+        Colour scales for differences and for the slope.
+    """
+
+    layer: Colours | None
+    diverging: Colours
+    rising: Colours
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A view of a preview, in colours.
+
+    Attributes
+    ----------
+    preview : Preview
+    colours : ndarray of uint32, (height, width)
+        0xAARRGGBB; transparent where there is nothing.
+    estimate : ndarray of float32
+        Turned to ``knob``, whatever is shown.
+    view : str
+    knob : float
+    part : float
+        Of the preview's tiles that are in.
+    legend : (float, float) or None
+        Values of the darkest and the brightest colour, where the layer's style does not tell.
+    """
+
+    preview: Preview
+    colours: Colours
+    estimate: FloatArray
+    view: str
+    knob: float
+    part: float
+    legend: tuple[float, float] | None = None
+
+
+def draw(preview: Preview, view: str, knob: float, palette: Palette, part: float = 1.0) -> Picture:
+    """Colour a view; one the model does not have becomes the despeckled image.
+
+    Parameters
+    ----------
+    preview : Preview
+    view : str
+        One of `preview_image.VIEWS`.
+    knob : float
+        L; ignored where the model must run again for another.
+    palette : Palette
+    part : float
+    """
+    if view not in preview.views:
+        view = "despeckled"
+    if not preview.turns_at_once:
+        knob = preview.knob
+    estimate = preview.turned(knob)
+    legend: tuple[float, float] | None = None
+    if view == "ratio":
+        spread = 3 / preview.looks**0.5
+        legend = (max(0.0, 1 - spread), 1 + spread)
+        colours = colour(preview.intensity / estimate, gray_table(*legend))
+    elif view == "difference":
+        values = difference(preview.intensity, estimate, preview.scene.domain)
+        bound = symmetric_bound(values)
+        legend = (-bound, bound)
+        colours = colour_scale(values, -bound, bound, palette.diverging)
+    elif view == "a":
+        legend = (0.0, 1.0)
+        colours = colour_scale(preview.maps(knob)[0], 0, 1, palette.rising)
+    else:
+        values = estimate if view == "despeckled" else preview.maps(knob)[1]
+        table = palette.layer
+        if table is None:
+            domain = preview.scene.domain
+            table = gray_table(*stretch(preview.intensity, domain), domain)
+        colours = colour(np.ascontiguousarray(values), table)
+    return Picture(preview, colours, estimate, view, knob, part, legend)
