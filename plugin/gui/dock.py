@@ -9,7 +9,7 @@ from qgis.core import QgsRasterLayer, QgsSettings
 from qgis.gui import QgisInterface, QgsDockWidget, QgsScrollArea
 from qgis.PyQt.QtCore import QCoreApplication, Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QFrame, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFrame
 
 from ...processing_provider.sources import gdal_source
 from ..core.errors import EngineError, SpecklessError
@@ -21,6 +21,8 @@ from ..jobs.scenes import Scene, SceneCache
 from ..toolbelt import log
 from ..toolbelt.paths import plugin_path
 from ..toolbelt.settings import GROUP, Settings
+from .areas import Areas, Subject
+from .areas_section import AreasSection
 from .background import Background
 from .choices import Choices
 from .help_panel import HelpPanel
@@ -28,6 +30,9 @@ from .knob_section import KnobSection
 from .layer_section import LayerSection
 from .model_section import ModelSection
 from .previewer import Previewer
+from .run_section import RunSection
+from .runs import Runs
+from .widgets import Content
 
 translate = QCoreApplication.translate
 
@@ -55,7 +60,10 @@ class SpecklessDock(QgsDockWidget):
         self._measuring = Background("scene", self)
         self._engine = Background("engine", self)
         self._build()
+        self.areas = Areas(iface.mapCanvas(), self._subject, lambda: self.previewer.picture, self)
+        self.runs = Runs(iface, self.run_section, lambda: self.choices, self)
         self._connect()
+        self._connect_areas()
         self._restore()
         self.layer_section.sync()
 
@@ -64,13 +72,14 @@ class SpecklessDock(QgsDockWidget):
         self.layer_section = LayerSection()
         self.model_section = ModelSection()
         self.knob_section = KnobSection()
-        content = QWidget()
-        box = QVBoxLayout(content)
-        box.setContentsMargins(4, 4, 4, 4)
-        box.setSpacing(6)
-        for part in (self.help_panel, self.layer_section, self.model_section, self.knob_section):
-            box.addWidget(part)
-        box.addStretch(1)
+        self.areas_section = AreasSection()
+        self.run_section = RunSection()
+        content = Content(
+            [
+                self.help_panel, self.layer_section, self.model_section, self.knob_section,
+                self.areas_section, self.run_section,
+            ]
+        )  # fmt: skip
         scroll = QgsScrollArea()
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidgetResizable(True)
@@ -104,6 +113,18 @@ class SpecklessDock(QgsDockWidget):
             self._iface.mainWindow().addAction(action)
         self._iface.currentLayerChanged.connect(self._on_current_layer)
 
+    def _connect_areas(self) -> None:
+        section, areas = self.areas_section, self.areas
+        section.draw_toggled.connect(self._on_draw)
+        section.selected.connect(areas.select)
+        section.zoom_asked.connect(areas.zoom_to)
+        section.delete_asked.connect(areas.remove)
+        section.looks_taken.connect(self._on_looks)
+        areas.live.connect(section.show_live)
+        areas.changed.connect(self._on_areas)
+        areas.measured.connect(section.show_measured)
+        areas.tool_left.connect(self._on_tool_left)
+
     def _restore(self) -> None:
         settings = QgsSettings()
         model = settings.value(f"{GROUP}/dock/model", DEFAULT_MODEL, type=str)
@@ -119,6 +140,8 @@ class SpecklessDock(QgsDockWidget):
         self._iface.currentLayerChanged.disconnect(self._on_current_layer)
         for action in (self.knob_section.preview, self.knob_section.split):
             self._iface.mainWindow().removeAction(action)
+        self.runs.close()
+        self.areas.close()
         self.previewer.close()
         self._measuring.close()
         self._engine.close()
@@ -177,12 +200,35 @@ class SpecklessDock(QgsDockWidget):
 
     def _on_preview(self, active: bool) -> None:
         self.previewer.set_active(active)
+        self.areas.set_over_preview(active)
+        self.areas.measure_soon()
         self.knob_section.show_progress(1.0)
         self.knob_section.status.setText("")
         if active and not self.choices.path:
             self._on_idle(translate("Speckless", "Choose a raster first."))
         elif active and self.scene is None:
             self._measure()
+
+    def _on_draw(self, shape: str) -> None:
+        if shape and self.scene is None:
+            self.areas_section.set_tool("")
+            self.areas_section.show_live(None, translate("Speckless", "Choose a raster first."))
+        elif shape:
+            self.areas.draw(shape)
+        else:
+            self.areas.stop_drawing()
+
+    def _on_tool_left(self) -> None:
+        self.areas_section.set_tool("")
+
+    def _on_areas(self) -> None:
+        self.areas_section.set_features(self.areas.features(), self.areas.chosen)
+
+    def _subject(self) -> Subject | None:
+        layer, scene = self.layer_section.current_layer(), self.scene
+        if layer is None or scene is None:
+            return None
+        return scene.path, scene.band, scene.domain, layer
 
     def _on_split(self, on: bool) -> None:
         QgsSettings().setValue(f"{GROUP}/dock/is_split", on)
@@ -201,6 +247,7 @@ class SpecklessDock(QgsDockWidget):
         self.knob_section.set_looks(None, 1.0)
         self.layer_section.set_looks(None)
         self.previewer.set_choices(self.choices, None)
+        self.run_section.set_ready(False)
         self._measuring.cancel()
         if choices.path and (self.isVisible() or self.previewer.is_active):
             self._measure()
@@ -239,9 +286,13 @@ class SpecklessDock(QgsDockWidget):
                 ("despeckled", "ratio", "difference", *(("a", "b") if card.affine else ()))
             )
         self.previewer.set_choices(self.choices, scene)
+        self.run_section.set_ready(looks is not None)
+        self.run_section.set_bands(self.choices.bands)
+        self.areas.measure_soon()
 
     def _on_drawn(self, picture: Picture) -> None:
         preview = picture.preview
+        self.areas.measure_soon()
         if preview.step == 1:
             text = translate("Speckless", "Full resolution.")
         else:

@@ -45,9 +45,7 @@ def visible_window(
     transform = to_layer(canvas, layer)
     whole = Window(0, 0, layer.width(), layer.height())
     try:
-        extent = transform.transformBoundingBox(
-            layer.extent(), Qgis.TransformDirection.Reverse
-        )
+        extent = transform.transformBoundingBox(layer.extent(), Qgis.TransformDirection.Reverse)
         shown = canvas.mapSettings().visibleExtent().intersect(extent)
         if shown.isEmpty():
             return None
@@ -119,9 +117,7 @@ def _back(transform: QgsCoordinateTransform, x: float, y: float) -> QPointF | No
     if not (math.isfinite(x) and math.isfinite(y)):
         return None
     try:
-        place = transform.transform(
-            QgsPointXY(x, y), Qgis.TransformDirection.Reverse
-        )
+        place = transform.transform(QgsPointXY(x, y), Qgis.TransformDirection.Reverse)
     except QgsCsException:
         return None
     return QPointF(place.x(), place.y())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qgis.core import QgsApplication
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QSize, Qt
-from qgis.PyQt.QtGui import QColor, QIcon, QPalette
+from qgis.PyQt.QtGui import QColor, QIcon, QPalette, QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QAction,
     QGridLayout,
@@ -47,6 +49,35 @@ class Section(QgsCollapsibleGroupBox):
         grid.setColumnStretch(1, 1)
         self.box.addLayout(grid)
         return grid
+
+
+class Content(QWidget):
+    """Sections one below the other, as high as their wrapped words need at the width there is.
+
+    Parameters
+    ----------
+    parts : sequence of QWidget
+    """
+
+    def __init__(self, parts: Sequence[QWidget]) -> None:
+        super().__init__()
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(4, 4, 4, 4)
+        self._column.setSpacing(6)
+        for part in parts:
+            self._column.addWidget(part)
+        self._column.addStretch(1)
+
+    def minimumSizeHint(self) -> QSize:
+        """What a scroll area goes by; Qt's own is for the narrowest width."""
+        width = max(self.width(), 1)
+        return QSize(self._column.minimumSize().width(), self._column.totalHeightForWidth(width))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Ask the scroll area anew when the width changes the height."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self.updateGeometry()
 
 
 def caption(text: str, buddy: QWidget) -> QLabel:

@@ -8,70 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..core.area_statistics import AreaStatistics, area_statistics
 from ..core.errors import Cancelled, InvalidInput
-from ..core.quality import StreamingMoments, enl_interval
 from ..core.tiling import Window
-from ..raster.blocks import row_windows
 from ..raster.polygons import PolygonMask
 from ..raster.source import RasterSource
 from .preview_image import Preview
 
 FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 IsCancelled = Callable[[], bool]
 
-# Fewer pixels tell so little that the interval spans a factor of two at one look.
-FEW_PIXELS = 50
-
-_STRIP_PIXELS = 1 << 20
-# Relative variance that float rounding alone gives a constant area.
-_CONSTANT = 1e-12
-
-
-@dataclass(frozen=True)
-class AreaNumbers:
-    """Of the valid pixels of an area, in linear intensity.
-
-    Attributes
-    ----------
-    n : int
-    mean, deviation : float
-        Mean and standard deviation.
-    cx : float
-        Coefficient of variation, deviation over mean.
-    enl : float
-        1 / Cx²; infinite where the area is constant.
-    interval : (float, float)
-        95 % interval of the true ENL, were the pixels independent of each other.
-    """
-
-    n: int
-    mean: float
-    deviation: float
-    cx: float
-    enl: float
-    interval: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class AreaReport:
-    """Numbers of one area.
-
-    Attributes
-    ----------
-    original : AreaNumbers or None
-        None where fewer than two pixels are valid.
-    despeckled : AreaNumbers or None
-        None where no preview at full resolution covers any of it.
-    mean_ratio : float or None
-        Mean of input over estimate: 1 where radiometry is kept.
-    covered : bool
-        Whether the preview covers all of the area.
-    """
-
-    original: AreaNumbers | None
-    despeckled: AreaNumbers | None = None
-    mean_ratio: float | None = None
-    covered: bool = False
+# Windows around an area beyond this are for the algorithm, which reads them in parts.
+MOST_PIXELS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -98,15 +47,15 @@ def measure_area(
     preview: Preview | None,
     estimate: FloatArray | None,
     is_cancelled: IsCancelled,
-) -> AreaReport:
-    """Measure an area strip by strip, in bounded memory.
+) -> AreaStatistics | None:
+    """Measure an area; None where it holds no pixel of the raster.
 
     Parameters
     ----------
     request : AreaRequest
     preview : Preview, optional
         Of the same band; used at full resolution only. Where it covers the area the file is not
-        read again.
+        read again, and where it covers a part, the despeckled numbers are of that part.
     estimate : ndarray of float32, optional
         The preview's estimate, turned as it is shown.
     is_cancelled : callable
@@ -116,41 +65,44 @@ def measure_area(
     Cancelled, InvalidInput, RasterError
     """
     mask = PolygonMask(request.path, [request.polygon])
-    if mask.bounds is None:
-        return AreaReport(None)
-    if preview is not None and (preview.step != 1 or estimate is None):
-        preview = None
-    original, despeckled, ratio = StreamingMoments(), StreamingMoments(), StreamingMoments()
-    covered = preview is not None and preview.window.contains(mask.bounds)
-    source = None if covered else RasterSource(request.path, [request.band], request.domain)
-    try:
-        for strip in row_windows(mask.bounds.width, mask.bounds.height, 1, _STRIP_PIXELS):
-            if is_cancelled():
-                raise Cancelled("The area was drawn on.")
-            window = strip.shifted(mask.bounds.x, mask.bounds.y)
-            inside = mask(window)
-            if source is not None:
-                z, valid = source.read(request.band, window)
-                original.add(z[inside & valid])
-            elif preview is not None:
-                z = preview.intensity[_place(window, preview.window)]
-                original.add(z[inside & np.isfinite(z)])
-            part = None if preview is None else window.intersection(preview.window)
-            if preview is not None and estimate is not None and part is not None:
-                place = _place(part, preview.window)
-                x, z = estimate[place], preview.intensity[place]
-                usable = inside[_place(part, window)] & np.isfinite(x)
-                despeckled.add(x[usable])
-                ratio.add(z[usable] / x[usable])
-    finally:
-        if source is not None:
-            source.close()
-    return AreaReport(
-        original=_numbers(original),
-        despeckled=_numbers(despeckled),
-        mean_ratio=ratio.mean if ratio.count else None,
-        covered=covered and despeckled.count == original.count,
-    )
+    bounds = mask.bounds
+    if bounds is None:
+        return None
+    if bounds.area > MOST_PIXELS:
+        raise InvalidInput(
+            "The area is too large to be measured while you draw; draw a smaller one."
+        )
+    inside = mask(bounds)
+    if not inside.any():
+        return None
+    part = None
+    if preview is not None and estimate is not None and preview.step == 1:
+        part = bounds.intersection(preview.window)
+    domain = "intensity" if preview is None else preview.scene.domain
+    if preview is not None and part == bounds:
+        z = preview.intensity[_place(bounds, preview.window)]
+        usable = inside & np.isfinite(z)
+    else:
+        with RasterSource(request.path, [request.band], request.domain) as source:
+            z, valid = source.read(request.band, bounds)
+            domain, usable = source.domain, inside & valid
+    if is_cancelled():
+        raise Cancelled("The area was drawn on.")
+    despeckled = None
+    if part is not None and preview is not None and estimate is not None:
+        despeckled = _within(bounds, part, estimate[_place(part, preview.window)])
+        if not (np.isfinite(despeckled) & usable).any():
+            despeckled = None
+    return area_statistics(z, usable, despeckled, domain=domain)
+
+
+def _within(bounds: Window, part: Window, values: FloatArray) -> FloatArray:
+    """Values of a part of a window, NaN in the rest of it."""
+    if part == bounds:
+        return values
+    whole = np.full((bounds.height, bounds.width), np.nan, np.float32)
+    whole[_place(part, bounds)] = values
+    return whole
 
 
 def _place(part: Window, whole: Window) -> tuple[slice, slice]:
@@ -159,16 +111,3 @@ def _place(part: Window, whole: Window) -> tuple[slice, slice]:
         slice(part.y - whole.y, part.bottom - whole.y),
         slice(part.x - whole.x, part.right - whole.x),
     )
-
-
-def _numbers(moments: StreamingMoments) -> AreaNumbers | None:
-    if moments.count < 2 or moments.mean <= 0:
-        return None
-    deviation = float(np.sqrt(moments.variance))
-    cx = deviation / moments.mean
-    looks = 1 / cx**2 if cx**2 > _CONSTANT else float("inf")
-    try:
-        interval = enl_interval(looks, moments.count)
-    except InvalidInput:  # constant
-        interval = (looks, looks)
-    return AreaNumbers(moments.count, moments.mean, deviation, cx, looks, interval)

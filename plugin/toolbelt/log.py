@@ -7,12 +7,21 @@ import logging
 TAG = "Speckless"
 
 
+def info(message: str) -> None:
+    """Log what happened."""
+    _log(message, "Info", logging.INFO)
+
+
 def warning(message: str) -> None:
     """Log what the user should know."""
+    _log(message, "Warning", logging.WARNING)
+
+
+def _log(message: str, level: str, number: int) -> None:
     try:
         from qgis.core import Qgis, QgsMessageLog
     except ImportError:
-        logging.getLogger(TAG).warning(message)
+        logging.getLogger(TAG).log(number, message)
         return
     # No notification: a bar over the map is for outcomes, not for the log.
-    QgsMessageLog.logMessage(message, TAG, Qgis.MessageLevel.Warning, False)
+    QgsMessageLog.logMessage(message, TAG, getattr(Qgis.MessageLevel, level), False)

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from speckless.plugin.core.errors import Cancelled
+from speckless.plugin.core.errors import Cancelled, InvalidInput
 from speckless.plugin.core.models.card import ModelCard
-from speckless.plugin.core.quality import enl_interval
 from speckless.plugin.core.tiling import Window
 from speckless.plugin.jobs import areas
 from speckless.plugin.jobs.areas import AreaRequest, measure_area
@@ -63,61 +62,61 @@ def preview(path: str, pixels: np.ndarray) -> Preview:
 
 
 def test_numbers_are_those_of_the_pixels(path: str, pixels: np.ndarray) -> None:
-    report = measure(path, box(20, 10, 90, 60))
+    measured = measure(path, box(20, 10, 90, 60))
     inside = pixels[10:60, 20:90].astype(float)
-    numbers = report.original
-    assert numbers.n == inside.size
+    numbers = measured.original
+    assert numbers.n_pixels == inside.size
     assert numbers.mean == pytest.approx(inside.mean(), rel=1e-6)
-    assert numbers.deviation == pytest.approx(inside.std(ddof=1), rel=1e-6)
-    assert numbers.cx == pytest.approx(inside.std(ddof=1) / inside.mean(), rel=1e-6)
-    assert numbers.enl == pytest.approx(numbers.cx**-2)
-    assert numbers.interval == enl_interval(numbers.enl, inside.size)
-    assert numbers.interval[0] < LOOKS < numbers.interval[1]
-    assert report.despeckled is None
-    assert report.mean_ratio is None
-
-
-def test_strips_make_no_difference(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = measure(path, box(3, 3, 180, 99))
-    monkeypatch.setattr(areas, "_STRIP_PIXELS", 500)
-    parts = measure(path, box(3, 3, 180, 99))
-    assert parts.original.n == whole.original.n
-    assert parts.original.enl == pytest.approx(whole.original.enl, rel=1e-9)
+    assert numbers.std == pytest.approx(inside.std(ddof=1), rel=1e-6)
+    assert numbers.enl == pytest.approx((inside.mean() / inside.std(ddof=1)) ** 2, rel=1e-6)
+    assert numbers.enl_low < LOOKS < numbers.enl_high
+    assert measured.despeckled is None
 
 
 def test_nodata_and_what_is_outside_do_not_count(path: str) -> None:
-    assert measure(path, box(150, 90, 260, 115)).original.n == 50 * 10
-    assert measure(path, box(10, 105, 50, 115)).original is None
-    assert measure(path, box(300, 300, 310, 310)).original is None
+    assert measure(path, box(150, 90, 260, 115)).original.n_pixels == 50 * 10
+    assert measure(path, box(10, 105, 50, 115)).original.n_pixels == 0
+    assert measure(path, box(300, 300, 310, 310)) is None
+    assert measure(path, box(10.1, 10.1, 10.2, 10.2)) is None
 
 
 def test_preview_gives_the_despeckled_side(path: str, preview: Preview) -> None:
     alone = measure(path, box(20, 10, 90, 60))
-    report = measure(path, box(20, 10, 90, 60), preview, preview.estimate)
-    assert report.covered
-    assert report.original == alone.original
-    assert report.despeckled.mean == pytest.approx(2 * alone.original.mean, rel=1e-6)
-    assert report.despeckled.enl == pytest.approx(alone.original.enl, rel=1e-5)
-    assert report.mean_ratio == pytest.approx(0.5)
+    measured = measure(path, box(20, 10, 90, 60), preview, preview.estimate)
+    assert measured.original.mean == alone.original.mean
+    assert measured.original.enl == alone.original.enl
+    assert measured.despeckled.mean == pytest.approx(2 * alone.original.mean, rel=1e-6)
+    assert measured.enl_gain == pytest.approx(1, rel=1e-5)
+    assert measured.mean_ratio == pytest.approx(0.5)
 
 
-def test_preview_of_a_part_says_so(path: str, preview: Preview) -> None:
-    report = measure(path, box(60, 10, 140, 60), preview, preview.estimate)
-    assert not report.covered
-    assert report.original.n == 80 * 50
-    assert report.despeckled.n == 40 * 50
+def test_preview_of_a_part_gives_the_numbers_of_that_part(path: str, preview: Preview) -> None:
+    measured = measure(path, box(60, 10, 140, 60), preview, preview.estimate)
+    assert measured.original.n_pixels == 80 * 50
+    assert measured.despeckled.n_pixels == 40 * 50
+    beside = measure(path, box(110, 10, 140, 60), preview, preview.estimate)
+    assert beside.original.n_pixels == 30 * 50
+    assert beside.despeckled is None
 
 
 def test_thinned_preview_is_not_taken_for_pixels(path: str, preview: Preview) -> None:
     preview.step = 2
-    assert measure(path, box(20, 10, 90, 60), preview, preview.estimate).despeckled is None
+    measured = measure(path, box(20, 10, 90, 60), preview, preview.estimate)
+    assert measured.original.n_pixels == 70 * 50
+    assert measured.despeckled is None
 
 
-def test_constant_area_has_infinite_looks(path: str, preview: Preview) -> None:
-    flat = np.full_like(preview.estimate, 3.0)
-    numbers = measure(path, box(20, 10, 90, 60), preview, flat).despeckled
-    assert numbers.enl == float("inf")
-    assert numbers.interval == (float("inf"), float("inf"))
+def test_tiles_that_are_missing_do_not_count(path: str, preview: Preview) -> None:
+    preview.estimate[:, :50] = np.nan
+    measured = measure(path, box(20, 10, 90, 60), preview, preview.estimate)
+    assert measured.despeckled.n_pixels == 40 * 50
+    assert measure(path, box(20, 10, 45, 60), preview, preview.estimate).despeckled is None
+
+
+def test_areas_too_large_to_follow_are_refused(path: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(areas, "MOST_PIXELS", 500)
+    with pytest.raises(InvalidInput, match="smaller"):
+        measure(path, box(20, 10, 90, 60))
 
 
 def test_measuring_stops_when_superseded(path: str) -> None:

@@ -1,0 +1,213 @@
+"""Drawing an area on the map: corner by corner, as a rectangle, or by a stroke."""
+
+from __future__ import annotations
+
+from qgis.core import QgsGeometry, QgsPointXY, QgsRectangle, QgsWkbTypes
+from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsRubberBand
+from qgis.PyQt.QtCore import QEvent, QObject, QPoint, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence
+
+_COLOUR = QColor("#ffd166")
+_FEWEST = 3  # corners of an area
+# Pixels the mouse must have been dragged for a rectangle, and between points of a stroke.
+_DRAG = 5
+
+POLYGON, RECTANGLE, FREEHAND = "polygon", "rectangle", "freehand"
+
+
+class AreaTool(QgsMapTool):
+    """Draws one polygon after the other.
+
+    Esc gives the sketch up, right click or double click closes it, Ctrl+Z or Backspace takes the
+    last corner away. Rectangles are dragged or clicked at two corners, strokes end where the
+    button is let go.
+
+    Parameters
+    ----------
+    canvas : QgsMapCanvas
+    shape : {"polygon", "rectangle", "freehand"}
+    """
+
+    sketched = pyqtSignal(object)  # QgsGeometry in the CRS of the map, or None
+    finished = pyqtSignal(object)  # QgsGeometry
+    left = pyqtSignal()  # another map tool was chosen
+
+    def __init__(self, canvas: QgsMapCanvas, shape: str = POLYGON) -> None:
+        super().__init__(canvas)
+        self._canvas = canvas
+        self.shape = shape
+        self._points: list[QgsPointXY] = []
+        self._mouse: QgsPointXY | None = None
+        self._pressed: QPoint | None = None
+        self._last = QPoint()
+        self._closed_by_click = False
+        self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
+        self._band.setStrokeColor(_COLOUR)
+        self._band.setSecondaryStrokeColor(QColor(0, 0, 0, 160))
+        self._band.setWidth(2)
+        fill = QColor(_COLOUR)
+        fill.setAlpha(40)
+        self._band.setFillColor(fill)
+        self.setCursor(Qt.CursorShape.CrossCursor)
+
+    def set_shape(self, shape: str) -> None:
+        """Draw another kind of area from now on."""
+        self.shape = shape
+        self.reset()
+
+    def activate(self) -> None:
+        """Called by the canvas when the tool is chosen."""
+        super().activate()
+        self._canvas.installEventFilter(self)
+        self._canvas.setFocus()
+
+    def deactivate(self) -> None:
+        """Called by the canvas when another tool is chosen."""
+        self._canvas.removeEventFilter(self)
+        self.reset()
+        super().deactivate()
+        self.left.emit()
+
+    def reset(self) -> None:
+        """Give up the sketch."""
+        had = bool(self._points)
+        self._points, self._mouse, self._pressed = [], None, None
+        self._band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
+        if had:
+            self.sketched.emit(None)
+
+    def close(self) -> None:
+        """Take everything off the canvas."""
+        self.reset()
+        self._canvas.removeEventFilter(self)
+        if self._canvas.mapTool() is self:
+            self._canvas.unsetMapTool(self)
+        scene = self._canvas.scene()
+        if scene is not None:
+            scene.removeItem(self._band)
+
+    # ---- events ---------------------------------------------------------------------------
+
+    def canvasPressEvent(self, event: QgsMapMouseEvent) -> None:
+        """Set a corner, or begin to drag."""
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        self._pressed = self._last = event.pos()
+        if self.shape == FREEHAND or (self.shape == RECTANGLE and not self._points):
+            self._points = [event.mapPoint()]
+        self._mouse = event.mapPoint()
+
+    def canvasMoveEvent(self, event: QgsMapMouseEvent) -> None:
+        """Let the sketch follow the mouse."""
+        if not self._points:
+            return
+        if self.shape == FREEHAND:
+            if (event.pos() - self._last).manhattanLength() < _DRAG:
+                return
+            self._points.append(event.mapPoint())
+            self._last = event.pos()
+        self._mouse = event.mapPoint()
+        self._show()
+
+    def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
+        """Set a corner; close by the right button, or at the end of a drag."""
+        if event.button() == Qt.MouseButton.RightButton:
+            self._mouse = None
+            self._finish()
+            return
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self._closed_by_click:  # the second release of a double click
+            self._closed_by_click = False
+            return
+        pressed, self._pressed = self._pressed, None
+        dragged = pressed is not None and (event.pos() - pressed).manhattanLength() >= _DRAG
+        self._mouse = event.mapPoint()
+        if self.shape == POLYGON:
+            self._points.append(event.mapPoint())
+            self._show()
+        elif (
+            self.shape == FREEHAND
+            or dragged
+            or (len(self._points) == 1 and self._is_apart(event.pos()))
+        ):
+            self._finish()
+
+    def canvasDoubleClickEvent(self, event: QgsMapMouseEvent) -> None:
+        """Close; the first click has set the last corner."""
+        if self.shape == POLYGON and self._points:
+            self._closed_by_click = True
+            self._mouse = None
+            self._finish()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc, Ctrl+Z, Backspace, Return."""
+        if event.key() == Qt.Key.Key_Escape and self._points:
+            self.reset()
+        elif self._is_undo(event) and self._points:
+            self._points.pop()
+            if self._points:
+                self._show()
+            else:
+                self.reset()
+                self.sketched.emit(None)
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._points:
+            self._mouse = None
+            self._finish()
+        else:
+            event.ignore()
+            return
+        event.accept()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep Ctrl+Z from undoing an edit of a layer while there is a sketch."""
+        if event.type() == QEvent.Type.ShortcutOverride and self._points:
+            key = event.key()
+            if self._is_undo(event) or key == Qt.Key.Key_Escape:
+                event.accept()
+                return True
+        return False
+
+    # ---- the sketch -----------------------------------------------------------------------
+
+    @staticmethod
+    def _is_undo(event: QKeyEvent) -> bool:
+        return event.matches(QKeySequence.StandardKey.Undo) or event.key() == Qt.Key.Key_Backspace
+
+    def _is_apart(self, position: QPoint) -> bool:
+        """Whether a click is the second one of a rectangle."""
+        if not self._points:
+            return False
+        first = self.toCanvasCoordinates(self._points[0])
+        return (position - first).manhattanLength() >= _DRAG
+
+    def _geometry(self) -> QgsGeometry | None:
+        points = list(self._points)
+        if self.shape == RECTANGLE:
+            if not points or self._mouse is None:
+                return None
+            rectangle = QgsRectangle(points[0], self._mouse)
+            return None if rectangle.isEmpty() else QgsGeometry.fromRect(rectangle)
+        if self._mouse is not None and self.shape == POLYGON:
+            points.append(self._mouse)
+        # A double click sets its corner twice.
+        points = [p for n, p in enumerate(points) if n == 0 or p != points[n - 1]]
+        if len(points) < _FEWEST:
+            return None
+        return QgsGeometry.fromPolygonXY([[*points, points[0]]])
+
+    def _show(self) -> None:
+        geometry = self._geometry()
+        self._band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
+        if geometry is not None:
+            self._band.setToGeometry(geometry, None)
+        else:
+            for point in [*self._points, *([self._mouse] if self._mouse else [])]:
+                self._band.addPoint(point)
+        self.sketched.emit(geometry)
+
+    def _finish(self) -> None:
+        geometry = self._geometry()
+        self.reset()
+        if geometry is not None and geometry.area() > 0:
+            self.finished.emit(geometry)
