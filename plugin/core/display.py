@@ -138,7 +138,7 @@ def gray_table(low: float, high: float, domain: str = "intensity") -> Colours:
     values[_FIRST_INVALID:] = 0
     shown = from_intensity(values, "intensity" if domain == "complex" else domain)
     gray = np.clip((shown - low) * (255.99 / (high - low)), 0, 255).astype(np.uint32)
-    return finished_table(0xFF000000 | gray << 16 | gray << 8 | gray)
+    return finished_table(gray * np.uint32(0x010101) | np.uint32(0xFF000000))
 
 
 def stretch(intensity: FloatArray, domain: str, most: int = 100_000) -> tuple[float, float]:

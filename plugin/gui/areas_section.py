@@ -48,7 +48,6 @@ class AreasSection(Section):
         self.numbers = Numbers()
         self.box.addWidget(self.numbers)
         self.remark = note()
-        self.box.addWidget(self.remark)
         self.use = QPushButton(translate("Speckless", "&Use ENL as looks"))
         self.use.setToolTip(
             translate("Speckless", "Take this area's ENL for the number of looks of the speckle")
@@ -56,8 +55,8 @@ class AreasSection(Section):
         self.use.setEnabled(False)
         self.use.clicked.connect(self._on_use)
         row = QHBoxLayout()
-        row.addStretch(1)
-        row.addWidget(self.use)
+        row.addWidget(self.remark, 1)
+        row.addWidget(self.use, 0, Qt.AlignmentFlag.AlignBottom)
         self.box.addLayout(row)
         self._show(None, "")
 

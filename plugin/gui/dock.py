@@ -85,6 +85,8 @@ class SpecklessDock(QgsDockWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(content)
+        bar = scroll.verticalScrollBar().sizeHint().width()
+        scroll.setMinimumWidth(content.minimumSizeHint().width() + bar + 2)
         self.setWidget(scroll)
 
     def _connect(self) -> None:
@@ -301,8 +303,9 @@ class SpecklessDock(QgsDockWidget):
             )
         if picture.legend is not None:
             low, high = picture.legend
-            text += " " + translate("Speckless", "Colours from {low:.2g} to {high:.2g}.").format(
-                low=low, high=high
+            in_decibels = picture.view == "difference" and preview.scene.domain == "db"
+            text += " " + translate("Speckless", "Colours: {low:.2g} to {high:.2g}{unit}.").format(
+                low=low, high=high, unit=" dB" if in_decibels else ""
             )
         for warning in preview.warnings:
             text += " " + warning

@@ -14,6 +14,7 @@ from qgis.PyQt.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QProgressBar,
+    QSizePolicy,
     QSlider,
     QWidget,
 )
@@ -99,8 +100,15 @@ class KnobSection(Section):
         row.addWidget(tool_button(self.preview, text_beside=True))
         row.addWidget(tool_button(self.split, text_beside=True))
         row.addStretch(1)
-        row.addWidget(self.views)
         self.box.addLayout(row)
+        self.views.setMinimumContentsLength(6)
+        self.views.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.views.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        grid = self.add_form()
+        grid.addWidget(caption(translate("Speckless", "&View"), self.views), 0, 0)
+        grid.addWidget(self.views, 0, 1)
         self.preview.toggled.connect(self.preview_toggled)
         self.split.toggled.connect(self.split_toggled)
         self.views.currentIndexChanged.connect(self._on_view)
@@ -111,7 +119,7 @@ class KnobSection(Section):
         self.slider.setPageStep(_STEPS // 2)
         self.slider.setTickInterval(_STEPS)
         self.slider.setTickPosition(QSlider.TickPosition.TicksBelow)
-        self.slider.setMinimumWidth(60)
+        self.slider.setMinimumWidth(50)
         tip = translate(
             "Speckless",
             "Number of looks the result is made for: left of the true L smoother, right of it "
@@ -120,7 +128,7 @@ class KnobSection(Section):
         self.slider.setToolTip(tip)
         self.slider.setAccessibleName(translate("Speckless", "Knob"))
         self.value = QDoubleSpinBox()
-        self.value.setRange(0.01, 100000.0)
+        self.value.setRange(0.01, 9999.0)
         self.value.setDecimals(2)
         self.value.setKeyboardTracking(False)
         self.value.setToolTip(tip)
@@ -128,22 +136,15 @@ class KnobSection(Section):
         self.reset.setToolTip(
             translate("Speckless", "Back to the true number of looks: the least error on average")
         )
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        label = caption(translate("Speckless", "&Knob"), self.slider)
-        row.addWidget(label)
-        row.addWidget(self.slider, 1)
-        row.addWidget(self.value)
-        row.addWidget(tool_button(self.reset))
-        self.box.addLayout(row)
+        grid = self.add_form()
+        grid.setHorizontalSpacing(4)
+        grid.addWidget(caption(translate("Speckless", "&Knob"), self.slider), 0, 0)
+        grid.addWidget(self.slider, 0, 1)
+        grid.addWidget(self.value, 0, 2)
+        grid.addWidget(tool_button(self.reset), 0, 3)
         ends = QHBoxLayout()
-        ends.setContentsMargins(
-            label.sizeHint().width() + 4, 0, self.value.sizeHint().width() + 30, 0
-        )
-        smooth, sharp = (
-            QLabel(translate("Speckless", "smoother")),
-            QLabel(translate("Speckless", "sharper")),
-        )
+        smooth = QLabel(translate("Speckless", "smoother"))
+        sharp = QLabel(translate("Speckless", "sharper"))
         for end in (smooth, sharp):
             font = end.font()
             font.setPointSizeF(font.pointSizeF() * 0.85)
@@ -151,7 +152,7 @@ class KnobSection(Section):
         ends.addWidget(smooth)
         ends.addStretch(1)
         ends.addWidget(sharp)
-        self.box.addLayout(ends)
+        grid.addLayout(ends, 1, 1)
         self.slider.valueChanged.connect(self._on_slider)
         self.value.valueChanged.connect(self._on_value)
         self.reset.triggered.connect(self._on_reset)

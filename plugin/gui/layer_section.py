@@ -89,7 +89,10 @@ class LayerSection(Section):
         self.found = note()
         self.box.addWidget(self.found)
 
-        self.layers.layerChanged.connect(self._on_layer)
+        self._known = ""
+        # Of a layer that is removed the combo itself tells only by its index.
+        self.layers.layerChanged.connect(self._look)
+        self.layers.currentIndexChanged.connect(self._look)
         self.bands.bandChanged.connect(self.band_changed)
         self.domains.activated.connect(self._on_domain)
         self.looks.valueChanged.connect(self._on_looks)
@@ -101,8 +104,15 @@ class LayerSection(Section):
         return layer if isinstance(layer, QgsRasterLayer) else None
 
     def sync(self) -> None:
-        """Take over what the combo shows without having told."""
-        self._on_layer(self.current_layer())
+        """Tell of the layer, whichever it is."""
+        layer = self.current_layer()
+        self._known = "" if layer is None else layer.id()
+        self._on_layer(layer)
+
+    def _look(self, _: object = None) -> None:
+        layer = self.current_layer()
+        if ("" if layer is None else layer.id()) != self._known:
+            self.sync()
 
     def set_looks(self, looks: float | None) -> None:
         """Show a number of looks without telling of it."""
@@ -134,8 +144,7 @@ class LayerSection(Section):
         self.found.setText(text)
         self.found.setToolTip("")
 
-    def _on_layer(self, layer: object) -> None:
-        raster = layer if isinstance(layer, QgsRasterLayer) else None
+    def _on_layer(self, raster: QgsRasterLayer | None) -> None:
         self.bands.blockSignals(True)
         self.bands.setLayer(raster)
         self.bands.blockSignals(False)

@@ -12,6 +12,8 @@ from qgis.PyQt.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from .places import Cell
 
+Images = tuple[QImage, QImage]
+
 # Above the map, below rubber bands.
 _HEIGHT = -5.0
 _GRIP = 9.0
@@ -28,10 +30,10 @@ class PreviewItem(QgsMapCanvasItem):
     def __init__(self, canvas: QgsMapCanvas) -> None:
         super().__init__(canvas)
         self._canvas = canvas
-        self._image: QImage | None = None
+        self._images: Images | None = None
         self._cells: Sequence[Cell] = ()
         # The last whole picture stays below one of which tiles are still missing.
-        self._below: tuple[QImage, Sequence[Cell]] | None = None
+        self._below: tuple[Images, Sequence[Cell]] | None = None
         self._is_whole = False
         self._captions = ("", "")
         self._split: float | None = None
@@ -44,14 +46,22 @@ class PreviewItem(QgsMapCanvasItem):
         return self._split
 
     def set_picture(
-        self, image: QImage | None, cells: Sequence[Cell], is_whole: bool = True
+        self, images: Images | None, cells: Sequence[Cell], is_whole: bool = True
     ) -> None:
-        """Show an image; as long as tiles of it are missing, above the last whole one."""
-        if image is None or is_whole:
+        """Show a picture; as long as tiles of it are missing, above the last whole one.
+
+        Parameters
+        ----------
+        images : (QImage, QImage) or None
+            The original, for the left of the line, and the preview.
+        cells : sequence of Cell
+        is_whole : bool
+        """
+        if images is None or is_whole:
             self._below = None
-        elif self._is_whole and self._image is not None:
-            self._below = (self._image, self._cells)
-        self._image, self._cells, self._is_whole = image, cells, is_whole
+        elif self._is_whole and self._images is not None:
+            self._below = (self._images, self._cells)
+        self._images, self._cells, self._is_whole = images, cells, is_whole
         self.update()
 
     def set_split(self, split: float | None) -> None:
@@ -86,14 +96,17 @@ class PreviewItem(QgsMapCanvasItem):
         """Draw the picture, then the line."""
         view = self._canvas.sceneRect()
         line = self.split_x()
-        painter.save()
+        left = view.left() if line is None else line
+        sides = [QRectF(left, view.top(), view.right() - left, view.height())]
         if line is not None:
-            painter.setClipRect(QRectF(line, view.top(), view.right() - line, view.height()))
-        if self._below is not None:
-            self._draw_picture(painter, *self._below)
-        if self._image is not None:
-            self._draw_picture(painter, self._image, self._cells)
-        painter.restore()
+            sides.insert(0, QRectF(view.left(), view.top(), left - view.left(), view.height()))
+        for side, number in zip(reversed(sides), (1, 0)):
+            painter.save()
+            painter.setClipRect(side)
+            for images, cells in (self._below or (None, ()), (self._images, self._cells)):
+                if images is not None:
+                    self._draw_picture(painter, images[number], cells)
+            painter.restore()
         if line is not None:
             self._draw_line(painter, view, line)
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from qgis.core import QgsRasterLayer
 from qgis.gui import QgsMapCanvas
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QImage
 
+from ..core.display import Colours
 from ..core.tiling import Window
 from ..jobs.pictures import Palette, Picture, draw
 from ..jobs.preview import PreviewMaker
@@ -109,7 +111,8 @@ class Previewer(QObject):
         """Preview another layer; nothing happens until `set_choices` tells how."""
         if layer is self._layer:
             return
-        if self._layer is not None:
+        # A layer that was removed has taken its connections with it.
+        if self._layer is not None and not sip.isdeleted(self._layer):
             self._layer.styleChanged.disconnect(self._on_style)
         self._layer, self._scene = layer, None
         if layer is not None:
@@ -197,8 +200,8 @@ class Previewer(QObject):
         if self._palette is None:
             table = layer_table(layer, preview.scene.band, preview.scene.domain)
             self._palette = Palette(table, diverging(), rising())
-        palette, view, part = self._palette, self._view, self._part
-        self._paint.submit(None, lambda _: draw(preview, view, knob, palette, part))
+        palette, view, part, before = self._palette, self._view, self._part, self.picture
+        self._paint.submit(None, lambda _: draw(preview, view, knob, palette, part, before))
 
     def _show(self, key: Any, picture: Picture) -> None:
         layer, scene = self._layer, self._scene
@@ -211,15 +214,8 @@ class Previewer(QObject):
                 place: mesh(self._canvas, layer, scene.placement, preview.window, preview.step)
             }
         self.picture = picture
-        height, width = picture.colours.shape
-        image = QImage(
-            picture.colours.data,
-            width,
-            height,
-            4 * width,
-            QImage.Format.Format_ARGB32_Premultiplied,
-        )
-        self.item.set_picture(image, self._cells[place], picture.part >= 1)
+        images = _image(picture.original), _image(picture.colours)
+        self.item.set_picture(images, self._cells[place], picture.part >= 1)
         self.drawn.emit(picture)
 
     def _drop(self) -> None:
@@ -228,12 +224,12 @@ class Previewer(QObject):
         self._cells.clear()
 
 
-def _image(picture: Picture) -> QImage:
-    """The picture for Qt, of the same memory."""
-    height, width = picture.colours.shape
+def _image(colours: Colours) -> QImage:
+    """Colours for Qt, in the same memory."""
+    height, width = colours.shape
     format = QImage.Format.Format_ARGB32_Premultiplied
-    image = QImage(picture.colours.data, width, height, 4 * width, format)
-    image.pixels = picture.colours  # keeps the memory as long as the image
+    image = QImage(colours.data, width, height, 4 * width, format)
+    image.pixels = colours  # keeps the memory as long as the image
     return image
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qgis.core import QgsApplication
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QSize, Qt
-from qgis.PyQt.QtGui import QColor, QIcon, QPalette, QResizeEvent
+from qgis.PyQt.QtGui import QIcon, QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QAction,
     QGridLayout,
@@ -88,21 +88,13 @@ def caption(text: str, buddy: QWidget) -> QLabel:
 
 
 def note(text: str = "") -> QLabel:
-    """Words in smaller, fainter print that break into lines and can be selected."""
+    """Words in smaller print that break into lines and can be selected."""
     label = QLabel(text)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     font = label.font()
     font.setPointSizeF(font.pointSizeF() * 0.92)
     label.setFont(font)
-    # Blended of the theme's own colours, so that it suits light and dark ones.
-    palette = label.palette()
-    ink, ground = (
-        palette.color(role) for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Window)
-    )
-    faint = QColor(*(round(0.72 * a + 0.28 * b) for a, b in zip(_rgb(ink), _rgb(ground))))
-    palette.setColor(QPalette.ColorRole.WindowText, faint)
-    label.setPalette(palette)
     # A long word must not force the panel wide.
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     label.setMinimumWidth(40)
@@ -124,7 +116,3 @@ def tool_button(action: QAction, text_beside: bool = False) -> QToolButton:
 def theme_icon(name: str) -> QIcon:
     """Icon of QGIS's theme, by the file's name without ending."""
     return QgsApplication.getThemeIcon(f"/{name}.svg")
-
-
-def _rgb(colour: QColor) -> tuple[int, int, int]:
-    return colour.red(), colour.green(), colour.blue()

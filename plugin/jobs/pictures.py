@@ -47,6 +47,8 @@ class Picture:
     preview : Preview
     colours : ndarray of uint32, (height, width)
         0xAARRGGBB; transparent where there is nothing.
+    original : ndarray of uint32, (height, width)
+        The input in the layer's style, to compare with.
     estimate : ndarray of float32
         Turned to ``knob``, whatever is shown.
     view : str
@@ -59,14 +61,23 @@ class Picture:
 
     preview: Preview
     colours: Colours
+    original: Colours
     estimate: FloatArray
     view: str
     knob: float
     part: float
+    palette: Palette
     legend: tuple[float, float] | None = None
 
 
-def draw(preview: Preview, view: str, knob: float, palette: Palette, part: float = 1.0) -> Picture:
+def draw(
+    preview: Preview,
+    view: str,
+    knob: float,
+    palette: Palette,
+    part: float = 1.0,
+    before: Picture | None = None,
+) -> Picture:
     """Colour a view; one the model does not have becomes the despeckled image.
 
     Parameters
@@ -78,12 +89,18 @@ def draw(preview: Preview, view: str, knob: float, palette: Palette, part: float
         L; ignored where the model must run again for another.
     palette : Palette
     part : float
+    before : Picture, optional
+        The last one, of which what has not changed is taken over.
     """
     if view not in preview.views:
         view = "despeckled"
     if not preview.turns_at_once:
         knob = preview.knob
     estimate = preview.turned(knob)
+    table = palette.layer
+    if table is None:
+        domain = preview.scene.domain
+        table = gray_table(*stretch(preview.intensity, domain), domain)
     legend: tuple[float, float] | None = None
     if view == "ratio":
         spread = 3 / preview.looks**0.5
@@ -99,9 +116,12 @@ def draw(preview: Preview, view: str, knob: float, palette: Palette, part: float
         colours = colour_scale(preview.maps(knob)[0], 0, 1, palette.rising)
     else:
         values = estimate if view == "despeckled" else preview.maps(knob)[1]
-        table = palette.layer
-        if table is None:
-            domain = preview.scene.domain
-            table = gray_table(*stretch(preview.intensity, domain), domain)
         colours = colour(np.ascontiguousarray(values), table)
-    return Picture(preview, colours, estimate, view, knob, part, legend)
+    same = (
+        before is not None
+        and before.preview is preview
+        and before.palette is palette
+        and before.part == part
+    )
+    original = before.original if same and before else colour(preview.intensity, table)
+    return Picture(preview, colours, original, estimate, view, knob, part, palette, legend)
