@@ -36,8 +36,10 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def run_qgis(script: Path, variables: Mapping[str, str]) -> str:
+def run_qgis(script: Path, variables: Mapping[str, str], seconds: float = _SECONDS) -> str:
     """Run a script in QGIS's window with the plugin, in a fresh profile; return its errors.
+
+    It is ended after so many seconds.
 
     Raises
     ------
@@ -67,6 +69,6 @@ def run_qgis(script: Path, variables: Mapping[str, str]) -> str:
                 *screen, qgis, "--nologo", "--noversioncheck",
                 "--profiles-path", home, "--profile", "window", "--code", str(script),
             ],
-            env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False,
+            env=environment, capture_output=True, text=True, timeout=seconds, check=False,
         )  # fmt: skip
     return done.stderr[-2000:]

@@ -47,11 +47,11 @@ def scenario() -> None:
     while not isinstance(dock, QDockWidget):
         dock = dock.parent()
     dock.setFloating(False)
-    window.addDockWidget(Qt.LeftDockWidgetArea, dock)
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
     window.findChild(QDockWidget, "Browser").hide()
     layers = window.findChild(QDockWidget, "Layers")
-    window.resizeDocks([dock], [700], Qt.Horizontal)
-    window.resizeDocks([layers, dock], [110, 600], Qt.Vertical)
+    window.resizeDocks([dock], [700], Qt.Orientation.Horizontal)
+    window.resizeDocks([layers, dock], [110, 600], Qt.Orientation.Vertical)
     iface.messageBar().clearWidgets()
     for canvas in (view, iface.mapCanvas()):
         canvas.setDestinationCrs(before.crs())

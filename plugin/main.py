@@ -31,10 +31,6 @@ class SpecklessPlugin:
         self.dock: Any = None
         self.action: QAction | None = None
 
-    @property
-    def _menu(self) -> str:
-        return translate("Speckless", "&Speckless")
-
     def initProcessing(self) -> None:
         """Add the algorithms; all that qgis_process calls."""
         self.provider = SpecklessProvider()
@@ -50,13 +46,13 @@ class SpecklessPlugin:
         self.initProcessing()
         self.dock = SpecklessDock(self.iface)
         icon = QIcon(str(plugin_path("resources", "icons", "speckless.svg")))
-        self.action = QAction(icon, translate("Speckless", "Speckless"), self.iface.mainWindow())
+        self.action = QAction(icon, translate("Speckless", "&Speckless"), self.iface.mainWindow())
         self.action.setObjectName("SpecklessDockAction")
         self.action.setToolTip(translate("Speckless", "Despeckle SAR images interactively"))
         self.action.setCheckable(True)
         self.dock.setToggleVisibilityAction(self.action)
         self.iface.addToolBarIcon(self.action)
-        self.iface.addPluginToRasterMenu(self._menu, self.action)
+        self.iface.rasterMenu().addAction(self.action)
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         # When QGIS starts, it restores its docks after this; when the plugin is reloaded it
         # does not.
@@ -67,7 +63,7 @@ class SpecklessPlugin:
         if self.dock is not None:
             QgsSettings().setValue(f"{GROUP}/dock/visible", self.dock.isUserVisible())
             self.dock.shut_down()
-            self.iface.removePluginRasterMenu(self._menu, self.action)
+            self.iface.rasterMenu().removeAction(self.action)
             self.iface.removeToolBarIcon(self.action)
             self.iface.removeDockWidget(self.dock)
             self.dock.deleteLater()

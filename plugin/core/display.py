@@ -137,7 +137,8 @@ def gray_table(low: float, high: float, domain: str = "intensity") -> Colours:
     values = table_values()
     values[_FIRST_INVALID:] = 0
     shown = from_intensity(values, "intensity" if domain == "complex" else domain)
-    gray = np.clip((shown - low) * (255.99 / (high - low)), 0, 255).astype(np.uint32)
+    with np.errstate(over="ignore"):
+        gray = np.clip((shown - low) * (255.99 / (high - low)), 0, 255).astype(np.uint32)
     return finished_table(gray * np.uint32(0x010101) | np.uint32(0xFF000000))
 
 

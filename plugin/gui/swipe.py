@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QEvent, QObject, Qt, pyqtSignal
+from qgis.PyQt.QtGui import QCursor
 
 from .preview_item import PreviewItem
 
@@ -26,6 +27,7 @@ class Swipe(QObject):
         super().__init__(parent)
         self._canvas, self._item = canvas, item
         self._dragging = self._over = False
+        self._cursor = QCursor()
         canvas.viewport().installEventFilter(self)
 
     def close(self) -> None:
@@ -68,8 +70,7 @@ class Swipe(QObject):
         self._over = over
         viewport = self._canvas.viewport()
         if over:
+            self._cursor = QCursor(viewport.cursor())
             viewport.setCursor(Qt.CursorShape.SplitHCursor)
-        elif self._canvas.mapTool() is not None:
-            viewport.setCursor(self._canvas.mapTool().cursor())
         else:
-            viewport.unsetCursor()
+            viewport.setCursor(self._cursor)

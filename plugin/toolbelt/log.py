@@ -9,19 +9,21 @@ TAG = "Speckless"
 
 def info(message: str) -> None:
     """Log what happened."""
-    _log(message, "Info", logging.INFO)
+    _log(message, logging.INFO)
 
 
 def warning(message: str) -> None:
     """Log what the user should know."""
-    _log(message, "Warning", logging.WARNING)
+    _log(message, logging.WARNING)
 
 
-def _log(message: str, level: str, number: int) -> None:
+def _log(message: str, level: int) -> None:
     try:
         from qgis.core import Qgis, QgsMessageLog
     except ImportError:
-        logging.getLogger(TAG).log(number, message)
+        logging.getLogger(TAG).log(level, message)
         return
+    is_info = level == logging.INFO
+    shown = Qgis.MessageLevel.Info if is_info else Qgis.MessageLevel.Warning
     # No notification: a bar over the map is for outcomes, not for the log.
-    QgsMessageLog.logMessage(message, TAG, getattr(Qgis.MessageLevel, level), False)
+    QgsMessageLog.logMessage(message, TAG, shown, False)

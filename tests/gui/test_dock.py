@@ -63,7 +63,8 @@ def seen(models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
         "SPECKLESS_TEST_MODELS": str(models),
         "OMP_NUM_THREADS": "1",  # small networks; on a busy machine threads wait for each other
     }
-    errors = run_qgis(Path(__file__).with_name("dock_scenario.py"), variables)
+    # A minute or so; a machine that does much else may need ten times as long.
+    errors = run_qgis(Path(__file__).with_name("dock_scenario.py"), variables, seconds=900)
     assert (OUTPUT / "dock_seen.json").is_file(), errors
     found = json.loads((OUTPUT / "dock_seen.json").read_text())
     assert "error" not in found, found["error"]
@@ -124,8 +125,10 @@ def test_knob_repaints_at_once(seen: dict[str, Any]) -> None:
     assert seen["large preview"] == [1000, 1000, 1]
     looks, value, _ = seen["knob"]
     assert value == pytest.approx(looks * 2 ** (-3 / 16), abs=0.006)
-    # Other programs slow a busy machine down; the figure is for one that is not.
-    assert statistics.median(seen["knob milliseconds"]) < (60 if seen["load"] < 0.7 else 600)
+    # What was computed for it, by all threads together; on a busy machine it takes longer.
+    assert statistics.median(seen["knob processor milliseconds"]) < 60
+    if seen["load"] < 0.7:
+        assert statistics.median(seen["knob milliseconds"]) < 60
 
 
 @pytest.mark.parametrize("phase", ["preview", "drawing", "knob", "run"])
