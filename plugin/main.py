@@ -56,7 +56,9 @@ class SpecklessPlugin:
         self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         # When QGIS starts, it restores its docks after this; when the plugin is reloaded it
         # does not.
-        self.dock.setUserVisible(QgsSettings().value(f"{GROUP}/dock/visible", False, type=bool))
+        visible = QgsSettings().value(f"{GROUP}/dock/visible", False, type=bool)
+        self.dock.setVisible(visible)
+        self.action.setChecked(visible)
 
     def unload(self) -> None:
         """Leave QGIS as it was."""

@@ -170,7 +170,13 @@ def test_runs_stop_and_leave_nothing(seen: dict[str, Any]) -> None:
 
 
 def test_reloading_leaves_nothing(seen: dict[str, Any]) -> None:
-    assert seen["after reloads"] == seen["before reloads"]
+    # Less is fine: a message of QGIS's own may have timed out meanwhile.
+    grown = {
+        name: (before, seen["after reloads"][name])
+        for name, before in seen["before reloads"].items()
+        if seen["after reloads"][name] > before
+    }
+    assert grown == {}
 
 
 def test_unloading_in_the_middle_of_work_is_clean(seen: dict[str, Any]) -> None:
