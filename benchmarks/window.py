@@ -17,19 +17,19 @@ _SECONDS = 300
 
 
 def main(arguments: list[str]) -> int:
-    """Write window.png, dialog.png and log.png into a folder."""
+    """Write window.png, dialog.png, log.png and dock.png into a folder."""
     parser = argparse.ArgumentParser(prog="./run bench window", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / ".run" / "window")
     folder = parser.parse_args(arguments).folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("error.txt", "window.png"):
+    for name in ("error.txt", "window.png", "dock.png"):
         (folder / name).unlink(missing_ok=True)
     sample = shutil.copy(SAMPLE, folder / SAMPLE.name)
     seen = {"SPECKLESS_WINDOW_FOLDER": str(folder), "SPECKLESS_WINDOW_SAMPLE": str(sample)}
     error = run_qgis(Path(__file__).with_name("window_scenario.py"), seen)
     if (folder / "error.txt").is_file():
         error = (folder / "error.txt").read_text()
-    if not (folder / "window.png").is_file():
+    if not (folder / "dock.png").is_file():
         sys.stderr.write(f"No picture was made. {error}\n")
         return 1
     sys.stdout.write(f"{folder / 'window.png'}\n")

@@ -57,7 +57,8 @@ class FineTuner:
         and "change" of that since the start, each with its standard error; numbers over the
         scene scale squared, or relative (see `TuningRecipe.weighting`).
     best_epoch : int
-        Of the lowest held-out risk; 0 for the start.
+        Of the lowest held-out risk; 0 for the start, also where no fall exceeds its own
+        standard error.
 
     Raises
     ------
@@ -277,7 +278,11 @@ class FineTuner:
         return features
 
     def _measure(self, check: Callable[[], None]) -> None:
-        """Measure the held-out risk, and keep the weights when it is the lowest so far."""
+        """Measure the held-out risk, and keep the weights when it is the lowest so far.
+
+        A fall within its own standard error is none: on scenes of wide range a few bright
+        pixels make the risk, and networks that spoil the rest must not pass for better.
+        """
         values = [self._held_out_risk(image, check) for image in self._images]
         risks, changes = [], []
         for image, risk in zip(self._images, values):
@@ -292,7 +297,7 @@ class FineTuner:
             entry["loss"] = sum(self._losses) / len(self._losses)
             self._losses = []
         lowest = min((past["change"] for past in self.history), default=0.0)
-        if change.value < lowest:
+        if change.value < min(lowest, -change.standard_error):
             self._best, self.best_epoch = self._copies(), self.epoch
         self.history.append(entry)
 

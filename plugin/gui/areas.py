@@ -11,10 +11,10 @@ from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor
 
-from ..core.area_statistics import AreaStatistics
-from ..core.errors import SpecklessError
-from ..jobs.areas import AreaRequest, measure_area
+from ..core.errors import Cancelled, SpecklessError
+from ..jobs.areas import AreaRequest, measure_drawn
 from ..jobs.pictures import Picture
+from ..jobs.statistics import AreaRecord
 from . import area_layer
 from .background import Background
 from .map_tools import AreaTool
@@ -169,12 +169,14 @@ class Areas(QObject):
         def work(is_cancelled: Callable[[], bool]) -> None:
             for identifier, request in requests:
                 try:
-                    numbers = measure_area(request, preview, estimate, is_cancelled)
-                    tell((identifier, numbers, ""))
+                    record = measure_drawn(request, preview, estimate, is_cancelled)
+                except Cancelled:
+                    return
                 except SpecklessError as error:
-                    if is_cancelled():
-                        return
-                    tell((identifier, None, str(error)))
+                    record = AreaRecord(0, problem=str(error))
+                if is_cancelled():
+                    return
+                tell((identifier, record))
 
         self._all.submit(None, work)
 
@@ -194,7 +196,7 @@ class Areas(QObject):
         request = AreaRequest(path, band, bytes(place.asWkb()), domain)
         preview, estimate = self._shown()
         self._sketch.submit(
-            None, lambda is_cancelled: measure_area(request, preview, estimate, is_cancelled)
+            None, lambda is_cancelled: measure_drawn(request, preview, estimate, is_cancelled)
         )
 
     def _on_finished(self, geometry: QgsGeometry) -> None:
@@ -214,14 +216,15 @@ class Areas(QObject):
         if found is not self.layer:
             self._adopt(found)
 
-    def _take_live(self, key: Any, numbers: AreaStatistics | None) -> None:
-        self.live.emit(numbers, "")
+    def _take_live(self, key: Any, record: AreaRecord) -> None:
+        self.live.emit(record.statistics, record.problem)
 
     def _take_live_failure(self, key: Any, error: Exception) -> None:
         self.live.emit(None, str(error))
 
-    def _take_measured(self, message: tuple[int, AreaStatistics | None, str]) -> None:
-        self.measured.emit(*message)
+    def _take_measured(self, message: tuple[int, AreaRecord]) -> None:
+        identifier, record = message
+        self.measured.emit(identifier, record.statistics, record.problem)
 
     # ---- helpers --------------------------------------------------------------------------
 

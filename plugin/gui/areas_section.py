@@ -220,7 +220,11 @@ class AreasSection(Section):
         text = problem
         if statistics is not None:
             text = statistics.original.too_small
-            if not text and statistics.enl_gain is not None:
+            if not text and statistics.is_sampled:
+                text = translate("Speckless", "Measured on a sample of {n} pixels.").format(
+                    n=statistics.original.n_pixels
+                )
+            elif not text and statistics.enl_gain is not None:
                 text = translate("Speckless", "ENL × {gain} by despeckling.").format(
                     gain=number(statistics.enl_gain, 3)
                 )

@@ -110,6 +110,7 @@ class SpecklessDock(QgsDockWidget):
         self.previewer.idle.connect(self._on_idle)
         self.previewer.swipe.moved.connect(self._on_swipe)
         self.visibilityChanged.connect(self._on_visibility)
+        self.closed.connect(self._on_closed)
         # Shortcuts work wherever the focus is, as long as the dock is there.
         for action in (self.knob_section.preview, self.knob_section.split):
             self._iface.mainWindow().addAction(action)
@@ -155,6 +156,11 @@ class SpecklessDock(QgsDockWidget):
             self._ask_engine()
         if visible and self.scene is None:
             self._measure()
+
+    def _on_closed(self) -> None:
+        # What is over the map would be without its switches.
+        self.knob_section.preview.setChecked(False)
+        self.areas.stop_drawing()
 
     def _on_current_layer(self, layer: Any) -> None:
         # Follows the layer tree until something is being looked at.

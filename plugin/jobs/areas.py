@@ -8,19 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..core.area_statistics import AreaStatistics, area_statistics
-from ..core.errors import Cancelled, InvalidInput
+from ..core.errors import Cancelled
 from ..core.tiling import Window
 from ..raster.polygons import PolygonMask
 from ..raster.source import RasterSource
 from .preview_image import Preview
+from .statistics import AreaRecord, measure_area
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 IsCancelled = Callable[[], bool]
-
-# Windows around an area beyond this are for the algorithm, which reads them in parts.
-MOST_PIXELS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,13 @@ class AreaRequest:
     domain: str = "auto"
 
 
-def measure_area(
+def measure_drawn(
     request: AreaRequest,
     preview: Preview | None,
     estimate: FloatArray | None,
     is_cancelled: IsCancelled,
-) -> AreaStatistics | None:
-    """Measure an area; None where it holds no pixel of the raster.
+) -> AreaRecord:
+    """Measure an area as `StatisticsJob` does, the preview in place of a despeckled raster.
 
     Parameters
     ----------
@@ -64,45 +61,53 @@ def measure_area(
     ------
     Cancelled, InvalidInput, RasterError
     """
-    mask = PolygonMask(request.path, [request.polygon])
-    bounds = mask.bounds
-    if bounds is None:
-        return None
-    if bounds.area > MOST_PIXELS:
-        raise InvalidInput(
-            "The area is too large to be measured while you draw; draw a smaller one."
-        )
-    inside = mask(bounds)
-    if not inside.any():
-        return None
-    part = None
-    if preview is not None and estimate is not None and preview.step == 1:
-        part = bounds.intersection(preview.window)
-    domain = "intensity" if preview is None else preview.scene.domain
-    if preview is not None and part == bounds:
-        z = preview.intensity[_place(bounds, preview.window)]
-        usable = inside & np.isfinite(z)
-    else:
-        with RasterSource(request.path, [request.band], request.domain) as source:
-            z, valid = source.read(request.band, bounds)
-            domain, usable = source.domain, inside & valid
     if is_cancelled():
         raise Cancelled("The area was drawn on.")
-    despeckled = None
-    if part is not None and preview is not None and estimate is not None:
-        despeckled = _within(bounds, part, estimate[_place(part, preview.window)])
-        if not (np.isfinite(despeckled) & usable).any():
-            despeckled = None
-    return area_statistics(z, usable, despeckled, domain=domain)
+    mask = PolygonMask(request.path, [request.polygon])
+    bounds, window, after = mask.bounds, None, None
+    if preview is not None and estimate is not None and preview.step == 1 and bounds is not None:
+        window = preview.window
+        after = _Pixels(estimate, window)
+        if not after.has_any(bounds):
+            after = None
+    if preview is not None and window is not None and bounds is not None:
+        before = _Pixels(preview.intensity, window)
+        # Tiles that are still missing would look like nodata.
+        if window.contains(bounds) and preview.is_whole:
+            return measure_area(
+                mask, bounds, before, after, preview.scene.domain, is_cancelled=is_cancelled
+            )
+    with RasterSource(request.path, [request.band], request.domain) as source:
+
+        def read(part: Window) -> tuple[FloatArray, BoolArray]:
+            return source.read(request.band, part)
+
+        return measure_area(mask, bounds, read, after, source.domain, is_cancelled=is_cancelled)
 
 
-def _within(bounds: Window, part: Window, values: FloatArray) -> FloatArray:
-    """Values of a part of a window, NaN in the rest of it."""
-    if part == bounds:
-        return values
-    whole = np.full((bounds.height, bounds.width), np.nan, np.float32)
-    whole[_place(part, bounds)] = values
-    return whole
+class _Pixels:
+    """Pixels of a window of the raster that lie in memory; all others are invalid."""
+
+    def __init__(self, values: FloatArray, window: Window) -> None:
+        self._values, self._window = values, window
+
+    def __call__(self, window: Window) -> tuple[FloatArray, BoolArray]:
+        part = window.intersection(self._window)
+        if part == window:
+            values = self._values[_place(window, self._window)]
+        else:
+            values = np.full((window.height, window.width), np.nan, np.float32)
+            if part is not None:
+                values[_place(part, window)] = self._values[_place(part, self._window)]
+        valid = np.isfinite(values)
+        return np.where(valid, values, np.float32(0)), valid
+
+    def has_any(self, window: Window) -> bool:
+        """Tell whether there is a valid pixel in a window."""
+        part = window.intersection(self._window)
+        return part is not None and bool(
+            np.isfinite(self._values[_place(part, self._window)]).any()
+        )
 
 
 def _place(part: Window, whole: Window) -> tuple[slice, slice]:

@@ -51,6 +51,7 @@ class Preview:
         self.looks, self.knob = looks, knob
         self.device = self.device_reason = ""
         self.warnings: list[str] = []
+        self._missing = window.area
         shape = (window.height, window.width)
         self.intensity = np.full(shape, np.nan, np.float32)
         self.estimate = np.full(shape, np.nan, np.float32)
@@ -59,6 +60,11 @@ class Preview:
             self._a, self._b, self._mean, self._relative = (
                 np.full(shape, np.nan, np.float32) for _ in range(4)
             )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all tiles have come in."""
+        return self._missing == 0
 
     @property
     def turns_at_once(self) -> bool:
@@ -81,6 +87,7 @@ class Preview:
             mean, relative = moments(arrays["a"], arrays["b"], self.looks)
             self._mean[place], self._relative[place] = mean, relative
         self.estimate[place] = arrays["x"]
+        self._missing -= core.area  # each tile comes once
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Keep what the engine had to say, once."""

@@ -164,7 +164,7 @@ app.initQgis()
 runpy.run_path({str(ROOT / "tests" / "conftest.py")!r})
 from speckless.plugin.main import SpecklessPlugin
 plugin = SpecklessPlugin(None)
-plugin.initGui()
+plugin.initProcessing()
 found = QgsApplication.processingRegistry().algorithmById("speckless:despeckle")
 print("parameters", len(found.create().parameterDefinitions()))
 plugin.unload()

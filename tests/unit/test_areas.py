@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from speckless.plugin.core.errors import Cancelled, InvalidInput
+from speckless.plugin.core.errors import Cancelled
 from speckless.plugin.core.models.card import ModelCard
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.jobs import areas
-from speckless.plugin.jobs.areas import AreaRequest, measure_area
+from speckless.plugin.jobs.areas import AreaRequest, measure_drawn
 from speckless.plugin.jobs.preview_image import Preview
 from speckless.plugin.jobs.scene_cache import SceneCache
 
@@ -48,7 +47,8 @@ def box(left: float, top: float, right: float, bottom: float) -> bytes:
 
 
 def measure(path: str, polygon: bytes, preview: Any = None, estimate: Any = None) -> Any:
-    return measure_area(AreaRequest(path, 1, polygon), preview, estimate, lambda: False)
+    request = AreaRequest(path, 1, polygon)
+    return measure_drawn(request, preview, estimate, lambda: False).statistics
 
 
 @pytest.fixture
@@ -113,15 +113,25 @@ def test_tiles_that_are_missing_do_not_count(path: str, preview: Preview) -> Non
     assert measure(path, box(20, 10, 45, 60), preview, preview.estimate).despeckled is None
 
 
-def test_areas_too_large_to_follow_are_refused(path: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr(areas, "MOST_PIXELS", 500)
-    with pytest.raises(InvalidInput, match="smaller"):
-        measure(path, box(20, 10, 90, 60))
+def test_why_there_are_no_numbers_is_said(path: str) -> None:
+    outside = measure_drawn(AreaRequest(path, 1, box(300, 300, 310, 310)), None, None, bool)
+    assert "outside the raster" in outside.problem
+
+
+def test_preview_that_lacks_tiles_leaves_the_original_to_the_file(path: str) -> None:
+    scene = SceneCache().get(path, 1, "auto", lambda: False)
+    made = Preview(Window(0, 0, 100, 120), 1, scene, ModelCard("m", "M", "boxcar"), 4.0, 4.0)
+    half = np.ones((120, 50), np.float32)
+    made.put(Window(0, 0, 50, 120), {"z": half, "x": half})
+    assert not made.is_whole
+    measured = measure(path, box(20, 10, 90, 60), made, made.estimate)
+    assert measured.original.n_pixels == 70 * 50
+    assert measured.despeckled.n_pixels == 30 * 50
 
 
 def test_measuring_stops_when_superseded(path: str) -> None:
     with pytest.raises(Cancelled):
-        measure_area(AreaRequest(path, 1, box(0, 0, 50, 50)), None, None, lambda: True)
+        measure_drawn(AreaRequest(path, 1, box(0, 0, 50, 50)), None, None, lambda: True)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
