@@ -163,8 +163,9 @@ app = QgsApplication([], False)
 app.initQgis()
 runpy.run_path({str(ROOT / "tests" / "conftest.py")!r})
 from speckless.plugin.main import SpecklessPlugin
+import speckless.plugin.gui.dock
 plugin = SpecklessPlugin(None)
-plugin.initGui()
+plugin.initProcessing()
 found = QgsApplication.processingRegistry().algorithmById("speckless:despeckle")
 print("parameters", len(found.create().parameterDefinitions()))
 plugin.unload()
