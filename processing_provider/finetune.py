@@ -238,8 +238,6 @@ class FineTuneAlgorithm(FineTuneParameters):
 
     def _report(self, result: AdaptResult, feedback: QgsProcessingFeedback) -> None:
         tuned = result.tuned
-        for warning in tuned.warnings:
-            feedback.pushWarning(warning)
         if not tuned.tuned.best_epoch:
             feedback.pushWarning(
                 translate(

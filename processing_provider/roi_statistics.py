@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    Qgis,
     QgsCoordinateTransform,
     QgsCsException,
     QgsFeature,
@@ -20,7 +21,7 @@ from qgis.core import (
     QgsProcessingUtils,
     QgsRasterLayer,
 )
-from qgis.PyQt.QtCore import QCoreApplication, QVariant
+from qgis.PyQt.QtCore import QCoreApplication, QMetaType, QVariant
 
 from ..plugin.core.errors import Cancelled, SpecklessError
 from ..plugin.jobs.statistics import StatisticsJob, StatisticsResult, figures
@@ -228,7 +229,14 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
         return outputs
 
 
-_TYPES = {int: QVariant.LongLong, float: QVariant.Double, str: QVariant.String}
+if Qgis.QGIS_VERSION_INT >= 33800:
+    _TYPES = {
+        int: QMetaType.Type.LongLong,
+        float: QMetaType.Type.Double,
+        str: QMetaType.Type.QString,
+    }
+else:  # QgsField takes no others
+    _TYPES = {int: QVariant.LongLong, float: QVariant.Double, str: QVariant.String}
 
 
 def _plain(value: Any) -> Any:

@@ -28,7 +28,7 @@ def plugin(qgis_app: Any, qgis_processing: Any) -> Iterator[Any]:
     yield loaded
     loaded.unload()
     # Tracebacks hold rasters, which must be closed before QGIS ends GDAL.
-    for name in ("last_type", "last_value", "last_traceback"):
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         sys.__dict__.pop(name, None)
     gc.collect()
 

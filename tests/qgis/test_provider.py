@@ -163,6 +163,7 @@ app = QgsApplication([], False)
 app.initQgis()
 runpy.run_path({str(ROOT / "tests" / "conftest.py")!r})
 from speckless.plugin.main import SpecklessPlugin
+import speckless.plugin.gui.dock
 plugin = SpecklessPlugin(None)
 plugin.initProcessing()
 found = QgsApplication.processingRegistry().algorithmById("speckless:despeckle")
