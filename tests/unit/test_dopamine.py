@@ -7,7 +7,6 @@ import torch
 
 from speckless.plugin.core.models import dopamine
 from speckless.plugin.core.models.dopamine import Dopamine
-from speckless.plugin.core.models.masked_branch import BranchSum
 
 LOOKS = torch.ones(1)
 
@@ -72,47 +71,24 @@ def test_batch_gives_each_image_its_own_maps():
     torch.testing.assert_close(both[1:], single)
 
 
-@pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("images, pixels", [(1, 0), (1, 15), (2, 15), (3, 70)])
-def test_gradient_of_a_branch_in_strips(images, pixels, turned):
-    network = _network(layers=3, channels=2).double()
-    branch = network.rd if turned else network.lu
-    image = torch.cat([_image(7, 5, torch.float64, seed) for seed in range(images)])
-    with torch.no_grad():
-        for parameter in branch.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    kernels = [k.detach() for layer in branch for k in layer.folded(torch.float64)]
-    inputs = [*branch[0].shift(image), *kernels]
-
-    def total(above, beside, *kernels):
-        return BranchSum.apply(above, beside, turned, pixels, *kernels)
-
-    for tensor in inputs:
-        tensor.requires_grad_()
-    assert torch.autograd.gradcheck(total, inputs)
-
-
-def test_trained_features_are_those_of_inference(monkeypatch):
-    network = _network(layers=5)
-    images = torch.cat([_image(23, 17, seed=s) for s in (1, 2)])
-    with torch.no_grad():
-        expected = network.features(images)
-    for pixels in (17 * 5, 23 * 17, 10**6):
-        monkeypatch.setattr(dopamine, "_STRIP_PIXELS", pixels)
-        torch.testing.assert_close(network.features(images), expected, rtol=1e-4, atol=1e-6)
-
-
-def test_gradients_do_not_depend_on_the_strips(monkeypatch):
-    network = _network(layers=4).double()
-    image = _image(31, 9, torch.float64)
-    found = []
-    for pixels in (9 * 4, 10**6):
-        monkeypatch.setattr(dopamine, "_STRIP_PIXELS", pixels)
-        network.zero_grad()
-        network(image, LOOKS).x.square().sum().backward()
-        found.append([parameter.grad.clone() for parameter in network.parameters()])
-    for ours, expected in zip(*found):
-        torch.testing.assert_close(ours, expected)
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_fused_crop_and_relu_has_the_gradient_of_its_parts(dim, start, both):
+    torch.manual_seed(0)
+    wide = torch.randn(2, 3, 6, 5).to(memory_format=torch.channels_last).requires_grad_()
+    size = wide.shape[dim] - 1
+    other = torch.randn_like(wide.detach().narrow(dim, start, size)).requires_grad_()
+    inputs = [wide, other] if both else [wide]
+    fused = dopamine._CropReLU.apply(wide, other if both else None, dim, start)
+    core = wide.narrow(dim, start, size)
+    plain = (core + other if both else core).relu()
+    grad = torch.randn_like(plain)
+    torch.testing.assert_close(fused, plain, rtol=0, atol=0)
+    for ours, expected in zip(
+        torch.autograd.grad(fused, inputs, grad), torch.autograd.grad(plain, inputs, grad)
+    ):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=0)
 
 
 def test_scale_add_keeps_the_variance_of_the_features_at_initialisation():

@@ -30,12 +30,36 @@ from torch.nn.functional import conv2d, pad
 
 from .base import Conv2d, Despeckler, Estimate
 from .card import ModelCard
-from .masked_branch import BranchSum
 
-# Pixels of a strip: its feature maps then stay in the processor's cache.
+# Size of a strip of inference: its feature maps then stay in the processor's cache.
 _STRIP_PIXELS = 16384
 
 _TINY = 1e-6
+
+
+class _CropReLU(torch.autograd.Function):
+    """ReLU of a map (plus another) without its one row or column too many, in one pass."""
+
+    @staticmethod
+    def forward(ctx: Any, wide: Tensor, other: Tensor | None, dim: int, start: int) -> Tensor:
+        core = wide.narrow(dim, start, wide.shape[dim] - 1)
+        out = core.relu() if other is None else core.add(other).relu_()
+        ctx.save_for_backward(out)
+        ctx.dim, ctx.start, ctx.shape, ctx.both = dim, start, wide.shape, other is not None
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        (out,) = ctx.saved_tensors
+        dim, start = ctx.dim, ctx.start
+        size = ctx.shape[dim] - 1
+        wide = torch.empty(
+            ctx.shape, dtype=grad.dtype, device=grad.device, memory_format=torch.channels_last
+        )
+        core = wide.narrow(dim, start, size)
+        torch.ops.aten.threshold_backward.grad_input(grad, out, 0, grad_input=core)
+        wide.select(dim, 0 if start else size).zero_()
+        return wide, (core if ctx.both else None), None, None
 
 
 class _MaskedLayer(nn.Module):
@@ -70,6 +94,20 @@ class _MaskedLayer(nn.Module):
             (self.merge.weight * half).to(dtype, memory_format=torch.channels_last),
             (self.merge.bias * half).to(dtype),
         )
+
+    def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Whole maps (B, C, H, W) of the layer before to those of this one."""
+        vertical, vertical_bias, horizontal, merge, merge_bias = self.folded(v.dtype)
+        start = int(self.turned)
+        if self.first:
+            v, h = self.shift(v)
+            v = conv2d(v, vertical, vertical_bias, padding=(0, 1)).relu()
+            mixed = conv2d(v, merge, merge_bias) + conv2d(h, horizontal)
+            return v, mixed.relu()
+        wide = conv2d(v, vertical, vertical_bias, padding=(1, 1))
+        v = _CropReLU.apply(wide, None, 2, start)
+        wide = conv2d(h, horizontal, padding=(0, 1))
+        return v, _CropReLU.apply(wide, conv2d(v, merge, merge_bias), 3, start)
 
     def shift(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The image moved by one row and by one column: what the first layer may see."""
@@ -214,13 +252,14 @@ class Dopamine(Despeckler):
 
     def _sum_whole(self, image: Tensor) -> Tensor:
         """Scale add of all S_l, for training."""
+        image = image.contiguous(memory_format=torch.channels_last)
         total = image.new_zeros(())
         for branch in (self.lu, self.rd):
-            kernels = [kernel for layer in branch for kernel in layer.folded(image.dtype)]
-            pixels = _STRIP_PIXELS if image.device.type == "cpu" else 0
-            above, beside = branch[0].shift(image)
-            total = total + BranchSum.apply(above, beside, branch[0].turned, pixels, *kernels)
-        return total * (1 / math.sqrt(len(self.lu) + len(self.rd)))
+            v = h = image
+            for layer in branch:
+                v, h = layer(v, h)
+                total = total + h
+        return total / math.sqrt(len(self.lu) + len(self.rd))
 
     def _sum_strips(self, image: Tensor) -> Tensor:
         """The same for one image without gradient, in strips that stay in the cache."""
@@ -254,8 +293,11 @@ class Dopamine(Despeckler):
 
     def maps_from(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Maps a and b (B, 1, H, W) of `features`, pixel by pixel."""
-        strips = features.split(_strip_rows(features), 2)
-        maps = torch.cat([self._maps(strip) for strip in strips], 2)
+        if torch.is_grad_enabled():
+            maps = self._maps(features)
+        else:
+            strips = features.split(_strip_rows(features), 2)
+            maps = torch.cat([self._maps(strip) for strip in strips], 2)
         a, b = maps[:, :1], maps[:, 1:]
         if self.head == "linear":
             return a, b
