@@ -40,10 +40,12 @@ class SpecklessPlugin:
 
     def initGui(self) -> None:
         """Add what the window shows."""
+        self.initProcessing()
+        if self.iface is None:
+            return
         # Only here: without a window there are no widgets to import.
         from .gui.dock import SpecklessDock
 
-        self.initProcessing()
         self.dock = SpecklessDock(self.iface)
         icon = QIcon(str(plugin_path("resources", "icons", "speckless.svg")))
         self.action = QAction(icon, translate("Speckless", "&Speckless"), self.iface.mainWindow())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QCoreApplication, pyqtSignal
 from qgis.PyQt.QtWidgets import (
+    QFileDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -14,6 +17,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from ..toolbelt.settings import Settings
 from .widgets import note, theme_icon
 
 translate = QCoreApplication.translate
@@ -54,10 +58,16 @@ class HelpPanel(QFrame):
         copy.setToolTip(translate("Speckless", "Copy this text"))
         again = QPushButton(theme_icon("mActionRefresh"), translate("Speckless", "&Try again"))
         again.setToolTip(translate("Speckless", "Look for torch again"))
+        choose = QPushButton(theme_icon("mActionFileOpen"), translate("Speckless", "&Python …"))
+        choose.setToolTip(
+            translate("Speckless", "Choose the Python that has torch, for the engine to run in")
+        )
+        choose.clicked.connect(self._choose)
         copy.clicked.connect(self._copy)
         again.clicked.connect(self.retry)
         buttons = QHBoxLayout()
         buttons.addStretch(1)
+        buttons.addWidget(choose)
         buttons.addWidget(copy)
         buttons.addWidget(again)
         box = QVBoxLayout(self)
@@ -71,6 +81,16 @@ class HelpPanel(QFrame):
         """Show the engine's own words."""
         self.text.setPlainText(text)
         self.show()
+
+    def _choose(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self, translate("Speckless", "Python of the engine"), str(Path.home())
+        )
+        if path:
+            settings = Settings.load()
+            settings.engine_python = path
+            settings.save()
+            self.retry.emit()
 
     def _copy(self) -> None:
         QgsApplication.clipboard().setText(self.text.toPlainText())

@@ -62,7 +62,7 @@ class ModelSection(Section):
         device = next((d for d in hello.devices if d.name == hello.default_device), None)
         title = device.title if device is not None and device.title else hello.default_device
         if hello.default_device == "cpu":
-            text = translate("Speckless", "Runs on the CPU, {threads} threads.").format(
+            text = translate("Speckless", "Runs on the CPU (threads: {threads}).").format(
                 threads=hello.threads
             )
             why = hello.why_no_gpu()
