@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from qgis import utils
 from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 from qgis.PyQt.QtGui import QIcon
 
+from ..plugin.core.errors import Cancelled, SpecklessError
 from ..plugin.jobs.messages import Caution
 from ..plugin.toolbelt.paths import plugin_path
 
 translate = QCoreApplication.translate
+
+
+@contextmanager
+def told_to_qgis() -> Iterator[None]:
+    """Turn the errors of a job into the one that QGIS shows without a traceback."""
+    try:
+        yield
+    except Cancelled as error:
+        # Returning would leave qgis_process with exit code 0 and no file.
+        raise QgsProcessingException(translate("Speckless", "cancelled")) from error
+    except SpecklessError as error:
+        raise QgsProcessingException(str(error)) from error
 
 
 class SpecklessAlgorithm(QgsProcessingAlgorithm):

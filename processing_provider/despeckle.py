@@ -12,11 +12,11 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import Cancelled, SpecklessError
+from ..plugin.core.errors import SpecklessError
 from ..plugin.core.tiling import Window
 from ..plugin.jobs.despeckling import DespeckleJob, DespeckleResult
 from ..plugin.toolbelt.settings import Settings
-from .base import Progress, number_or_none
+from .base import Progress, number_or_none, told_to_qgis
 from .checks import check_choice, check_device, planned_file
 from .despeckle_parameters import DespeckleParameters
 from .network_algorithm import PRECISIONS
@@ -89,12 +89,10 @@ class DespeckleAlgorithm(DespeckleParameters):
         ready, problem = self.canExecute()
         if not ready:
             raise QgsProcessingException(problem)
-        try:
+        with told_to_qgis():
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
             window = self.window(parameters, context, source, layer)
-        except SpecklessError as error:
-            raise QgsProcessingException(str(error)) from error
         self.warn_of_options(layer, feedback)
         self._job = self._job_from(parameters, context, source, window)
         self._renderer = shown_renderer(layer, self._job.bands or (), context)
@@ -146,13 +144,8 @@ class DespeckleAlgorithm(DespeckleParameters):
             bias=paths[self.BIAS] or None,
         )
         progress = Progress(feedback)
-        try:
+        with told_to_qgis():
             result = job.run(progress, progress.is_cancelled)
-        except Cancelled as error:
-            # Returning would leave qgis_process with exit code 0 and no file.
-            raise QgsProcessingException(translate("Speckless", "cancelled")) from error
-        except SpecklessError as error:
-            raise QgsProcessingException(str(error)) from error
         self._report(result, feedback)
         # Intensity made of complex values has a style of its own.
         if result.domain != "complex":

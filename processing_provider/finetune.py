@@ -10,7 +10,7 @@ from typing import Any
 from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import Cancelled, InvalidInput, SpecklessError
+from ..plugin.core.errors import InvalidInput, SpecklessError
 from ..plugin.core.tiling import Window
 from ..plugin.core.tuning import DEPTHS
 from ..plugin.jobs.adapting import AdaptJob, AdaptResult, check_report
@@ -21,7 +21,7 @@ from ..plugin.raster.polygons import PolygonMask
 from ..plugin.raster.writer import check_output
 from ..plugin.toolbelt.settings import Settings
 from .areas import learning_window, polygon_mask
-from .base import Progress, number_or_none
+from .base import Progress, number_or_none, told_to_qgis
 from .checks import (
     check_choice,
     check_device,
@@ -114,15 +114,13 @@ class FineTuneAlgorithm(FineTuneParameters):
         ready, problem = self.canExecute()
         if not ready:
             raise QgsProcessingException(problem)
-        try:
+        with told_to_qgis():
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
             window = learn = self.window(parameters, context, source, layer)
             area = self._area(parameters, context, feedback)
             if area is not None:
                 learn = learning_window(area, window)
-        except SpecklessError as error:
-            raise QgsProcessingException(str(error)) from error
         self.warn_of_options(layer, feedback)
         tuning = self._tuning(parameters, context, source, learn, area)
         self._job = AdaptJob(tuning, extent=window)
@@ -196,7 +194,7 @@ class FineTuneAlgorithm(FineTuneParameters):
         adds = self.parameterAsBool(parameters, self.ADD_TO_MODELS, context)
         tuning = self._job.tuning
         progress = Progress(feedback)
-        try:
+        with told_to_qgis():
             job = replace(
                 self._job,
                 tuning=replace(tuning, output=model, model_id=_model_id(tuning, model)),
@@ -205,11 +203,6 @@ class FineTuneAlgorithm(FineTuneParameters):
                 list_folder=str(user_folder()) if adds else None,
             )
             result = job.run(progress, progress.is_cancelled)
-        except Cancelled as error:
-            # Returning would leave qgis_process with exit code 0 and no file.
-            raise QgsProcessingException(translate("Speckless", "cancelled")) from error
-        except SpecklessError as error:
-            raise QgsProcessingException(str(error)) from error
         self._report(result, feedback)
         if result.tuned.domain != "complex":
             keep_renderer(context, output, self._renderer)

@@ -23,10 +23,10 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication, QMetaType, QVariant
 
-from ..plugin.core.errors import Cancelled, SpecklessError
+from ..plugin.core.errors import SpecklessError
 from ..plugin.jobs.statistics import StatisticsJob, StatisticsResult, figures
 from ..plugin.jobs.statistics_table import check_table, write_table
-from .base import Progress
+from .base import Progress, told_to_qgis
 from .checks import check_choice, destination
 from .raster_algorithm import DOMAINS
 from .roi_statistics_parameters import RoiStatisticsParameters
@@ -102,13 +102,11 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        try:
+        with told_to_qgis():
             raster = self._raster(parameters, self.RASTER, context)
             despeckled = self._raster(parameters, self.DESPECKLED, context)
             self._path = gdal_source(raster)
             self._despeckled = gdal_source(despeckled) if despeckled is not None else None
-        except SpecklessError as error:
-            raise QgsProcessingException(str(error)) from error
         self._crs = raster.crs()
         self._table = self.parameterAsFileOutput(parameters, self.TABLE, context)
         return True
@@ -126,14 +124,9 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
         as_they_are = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
         features = list(source.getFeatures(QgsFeatureRequest(), as_they_are))
         progress = Progress(feedback)
-        try:
+        with told_to_qgis():
             areas = self._areas(source, features, context)
             result = self._job(areas, parameters, context).run(progress, progress.is_cancelled)
-        except Cancelled as error:
-            # Returning would leave qgis_process with exit code 0 and no file.
-            raise QgsProcessingException(translate("Speckless", "cancelled")) from error
-        except SpecklessError as error:
-            raise QgsProcessingException(str(error)) from error
         summary = result.summary()
         if not summary["COUNT"]:
             feedback.pushWarning(

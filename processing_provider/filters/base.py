@@ -7,16 +7,15 @@ from typing import Any, ClassVar
 
 from qgis.core import (
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ...plugin.core.errors import Cancelled, SpecklessError
+from ...plugin.core.errors import SpecklessError
 from ...plugin.core.filters.base import SpeckleFilter
 from ...plugin.core.tiling import Window
 from ...plugin.jobs.filtering import FilterJob, FilterResult
-from ..base import Progress, number_or_none
+from ..base import Progress, number_or_none, told_to_qgis
 from ..checks import check_choice, planned_file
 from ..postprocess import keep_renderer, shown_renderer
 from ..raster_algorithm import DOMAINS
@@ -83,13 +82,11 @@ class FilterAlgorithm(FilterParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        try:
+        with told_to_qgis():
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
             window = self.window(parameters, context, source, layer)
             self._job = self._job_from(parameters, context, source, window)
-        except SpecklessError as error:
-            raise QgsProcessingException(str(error)) from error
         self.warn_of_options(layer, feedback)
         self._renderer = shown_renderer(layer, self._job.bands or (), context)
         return True
@@ -122,13 +119,8 @@ class FilterAlgorithm(FilterParameters):
         output = self.parameterAsOutputLayer(parameters, self.OUTPUT, context)
         job = replace(self._job, output=output)
         progress = Progress(feedback)
-        try:
+        with told_to_qgis():
             result = job.run(progress, progress.is_cancelled)
-        except Cancelled as error:
-            # Returning would leave qgis_process with exit code 0 and no file.
-            raise QgsProcessingException(translate("Speckless", "cancelled")) from error
-        except SpecklessError as error:
-            raise QgsProcessingException(str(error)) from error
         self._report(result, feedback)
         # Intensity made of complex values has a style of its own.
         if result.domain != "complex":
