@@ -29,7 +29,7 @@ Run = Callable[..., dict[str, Any]]
 PARAMETERS = [
     ("INPUT", "raster", None, False, False),
     ("BANDS", "band", None, True, False),
-    ("MODEL", "enum", "dopamine-blind", False, False),
+    ("MODEL", "enum", "dopamine-sar", False, False),
     ("MODEL_FILE", "file", None, True, False),
     ("DOMAIN", "enum", "auto", False, False),
     ("LOOKS", "number", None, True, False),
@@ -125,7 +125,7 @@ def test_parameters_and_outputs_are_stable(plugin: Any) -> None:
 def test_only_affine_models_are_offered(plugin: Any) -> None:
     algorithm = plugin.provider.algorithm("finetune").create()
     options = algorithm.parameterDefinition("MODEL").options()
-    assert options[0] == "dopamine-blind"
+    assert options[0] == "dopamine-sar"
     assert "ffdnet-sar" not in options
 
 
