@@ -49,7 +49,7 @@ FORBIDDEN: dict[str, set[str]] = {
 # Modules that may load torch when they are imported; all others must start without it.
 WITH_TORCH = (
     "plugin/core/models/*.py",
-    *(f"plugin/core/{name}.py" for name in ("despeckling", "finetuning", "patches", "training")),
+    *(f"plugin/core/{name}.py" for name in ("despeckling", "ensemble", "finetuning", "patches", "training")),
     "plugin/core/tuning_images.py",
     *(
         f"plugin/engine/{name}.py"
