@@ -14,33 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InvalidInput
+from .losses import combined
 from .models.base import Despeckler
+from .models.layers import BatchNorm2d
 from .patches import Batch, PatchStream
 from .recipe import Recipe
 from .speckle import simulate_speckle
 
 _WARM_UP = 0.02
 _CALIBRATION_BATCHES = 32
-_FLOOR = 1e-6
-
-
-def mean_squared(estimate: Tensor, clean: Tensor) -> Tensor:
-    """Mean squared error of intensity."""
-    return (estimate - clean).square().mean()
-
-
-def log_loss(estimate: Tensor, clean: Tensor) -> Tensor:
-    """½·mean(e^d - d - 1) + ½·mean(d²) with d = ln x - ln x̂.
-
-    The first term is the Gamma likelihood's (Itakura-Saito) distance, least where x̂ is the
-    mean of x; the second keeps outliers in hand.
-    """
-    d = clean.clamp_min(_FLOOR).log() - estimate.clamp_min(_FLOOR).log()
-    bounded = d.clamp(-10, 5)
-    return 0.5 * (bounded.exp() - bounded - 1).mean() + 0.5 * d.square().mean()
-
-
-_LOSSES = {"mse": mean_squared, "log": log_loss}
 
 
 class Trainer:
@@ -74,7 +56,7 @@ class Trainer:
         self.model = model.to(self.device).train()
         self.stream = PatchStream(images, recipe, self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
-        self.loss = _LOSSES[recipe.loss]
+        self.loss = combined(recipe.loss, recipe.terms)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.threads = self._threads()
         self._pool = (
@@ -86,7 +68,8 @@ class Trainer:
 
     def _threads(self) -> int:
         # Batch normalisation needs the batch in one piece.
-        whole = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
+        kinds = (nn.modules.batchnorm._BatchNorm, BatchNorm2d)
+        whole = any(isinstance(module, kinds) for module in self.model.modules())
         if whole or self.device.type != "cpu":
             return 1
         return min(torch.get_num_threads(), self.recipe.batch)
@@ -135,7 +118,7 @@ class Trainer:
 
         def differentiate(part: tuple[Tensor, ...], share: float) -> tuple[float, Any]:
             clean, noisy, looks = part
-            loss = share * self.loss(self.model(noisy, looks, self.dtype).x, clean)
+            loss = share * self.loss(self.model(noisy, looks, self.dtype), clean, looks)
             return float(loss.detach()), torch.autograd.grad(loss, weights)
 
         if self._pool is None:
@@ -185,10 +168,13 @@ class Trainer:
         """Make the model right on flat scenes, and return the factor that took.
 
         The result weights are loaded, and their estimates of flat scenes under the recipe's
-        speckle get the scenes' mean: a loss on logarithms leaves it a percent or two off.
+        speckle get the scenes' mean: a loss on logarithms leaves it a percent or two off. The
+        squared error needs none of it; what it finds for all scenes together is their mean.
         """
         self.model.load_state_dict(self.result())
         self.model.eval()
+        if self.recipe.loss == "mse":
+            return 1.0
         flat = [np.full((256, 256), 0.5, np.float32)]
         stream = PatchStream(flat, replace(self.recipe, bright_points=0.0), self.device)
         total = count = 0.0
@@ -206,15 +192,15 @@ class Trainer:
     ) -> dict[str, float]:
         """Quality of the `result` weights on held-out gray images.
 
-        PSNR (peak 1, mean over images) for each L where the loss is "mse"; else the mean
-        loss of fixed patches, drawn like the training's.
+        PSNR (peak 1, mean over images) for each L where scenes are gray images as they are; else
+        the mean loss of fixed patches, drawn like the training's.
         """
         own = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.result())
         self.model.eval()
         try:
             with torch.no_grad():
-                if self.recipe.loss == "mse":
+                if self.recipe.gray:
                     return {f"PSNR L={v:g}": self._psnr(images, v) for v in looks}
                 return {"loss": self._held_out_loss(images)}
         finally:
@@ -225,7 +211,7 @@ class Trainer:
         stream = PatchStream(images, self.recipe, self.device)
         batches = [stream.batch(n) for n in range(min(16, stream.steps_per_epoch))]
         losses = [
-            self.loss(self.model(batch.noisy, batch.looks, self.dtype).x, batch.clean)
+            self.loss(self.model(batch.noisy, batch.looks, self.dtype), batch.clean, batch.looks)
             for batch in batches
         ]
         return float(torch.stack(losses).mean())

@@ -20,9 +20,17 @@ DEFAULT_MODEL = "ffdnet-sar"
 # Name of an architecture -> module beside this one, class.
 ARCHITECTURES = {
     "boxcar": ("boxcar", "Boxcar"),
+    "cbdnet": ("cbdnet", "CbdNet"),
+    "dncnn": ("dncnn", "DnCnn"),
     "dopamine": ("dopamine", "Dopamine"),
-    "ffdnet": ("ffdnet", "LogFFDNet"),
+    "ffdnet": ("ffdnet", "FFDNet"),
+    "idcnn": ("idcnn", "IdCnn"),
+    "sarcnn": ("dncnn", "SarCnn"),
+    "sardrn": ("sardrn", "SarDrn"),
 }
+
+# Architectures that take a number of looks for every pixel.
+LOOKS_MAPS = ("ffdnet",)
 
 
 def create(architecture: str, arguments: dict[str, Any]) -> Despeckler:
