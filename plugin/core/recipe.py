@@ -55,6 +55,9 @@ class Recipe:
         Decay of the running mean of the weights that is kept; 0 keeps the last ones.
     seed : int
         Everything random follows from it.
+    terms : dict
+        Weights of the network's own loss terms, see its `training_loss`; its defaults where
+        left out.
     parent : str
         Model to start from instead of fresh weights.
     """
@@ -82,6 +85,7 @@ class Recipe:
     flips: bool = False
     ema: float = 0.0
     seed: int = 0
+    terms: dict[str, float] = field(default_factory=dict)
     parent: str = ""
 
     def __post_init__(self) -> None:

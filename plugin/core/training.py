@@ -22,6 +22,7 @@ from .speckle import simulate_speckle
 _WARM_UP = 0.02
 _CALIBRATION_BATCHES = 32
 _FLOOR = 1e-6
+_SEEN = ("noisy", "looks")
 
 
 def mean_squared(estimate: Tensor, clean: Tensor) -> Tensor:
@@ -135,7 +136,9 @@ class Trainer:
 
         def differentiate(part: tuple[Tensor, ...], share: float) -> tuple[float, Any]:
             clean, noisy, looks = part
-            loss = share * self.loss(self.model(noisy, looks, self.dtype).x, clean)
+            loss = share * self.model.training_loss(
+                self.loss, noisy, looks, clean, self.dtype, self.recipe.terms
+            )
             return float(loss.detach()), torch.autograd.grad(loss, weights)
 
         if self._pool is None:
@@ -189,6 +192,7 @@ class Trainer:
         """
         self.model.load_state_dict(self.result())
         self.model.eval()
+        self._freeze_statistics()
         flat = [np.full((256, 256), 0.5, np.float32)]
         stream = PatchStream(flat, replace(self.recipe, bright_points=0.0), self.device)
         total = count = 0.0
@@ -200,6 +204,15 @@ class Trainer:
                 count += ratio.numel()
         factor = count / total
         return factor if self.model.scale_output(factor) else 1.0
+
+    def _freeze_statistics(self) -> None:
+        """Store what a network normalises by, measured on a few batches, as what it starts from.
+
+        The training itself goes by each patch's own, as the paper's instance norm does.
+        """
+        batches = [self.stream.batch(n) for n in range(min(4, self.stream.steps_per_epoch))]
+        noisy, looks = (torch.cat([getattr(b, name) for b in batches]) for name in _SEEN)
+        self.model.freeze_statistics(noisy, looks, self.dtype)
 
     def validate(
         self, images: Sequence[npt.NDArray[Any]], looks: Sequence[float]
@@ -224,6 +237,7 @@ class Trainer:
     def _held_out_loss(self, images: Sequence[npt.NDArray[Any]]) -> float:
         stream = PatchStream(images, self.recipe, self.device)
         batches = [stream.batch(n) for n in range(min(16, stream.steps_per_epoch))]
+        self._freeze_statistics()
         losses = [
             self.loss(self.model(batch.noisy, batch.looks, self.dtype).x, batch.clean)
             for batch in batches
@@ -237,9 +251,9 @@ class Trainer:
             noisy = image * simulate_speckle(image.shape, level, rng)
             scale = float(noisy.mean())
             z = torch.from_numpy((noisy / scale).astype(np.float32))[None, None]
-            estimate = self.model(
-                z.to(self.device), torch.tensor([level], device=self.device), self.dtype
-            )
+            z, told = z.to(self.device), torch.tensor([level], device=self.device)
+            self.model.freeze_statistics(z, told, self.dtype)
+            estimate = self.model(z, told, self.dtype)
             x = estimate.x[0, 0].float().cpu().numpy() * scale
             values.append(-10 * math.log10(float(np.mean((image - x) ** 2))))
         return float(np.mean(values))

@@ -19,9 +19,12 @@ DEFAULT_MODEL = "ffdnet-sar"
 
 # Name of an architecture -> module beside this one, class.
 ARCHITECTURES = {
+    "aindnet": ("aindnet", "Aindnet"),
     "boxcar": ("boxcar", "Boxcar"),
+    "despecknet": ("despecknet", "DeSpeckNet"),
     "dopamine": ("dopamine", "Dopamine"),
     "ffdnet": ("ffdnet", "LogFFDNet"),
+    "scaoednet": ("scaoednet", "ScaoedNet"),
 }
 
 
