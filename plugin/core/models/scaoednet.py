@@ -205,13 +205,17 @@ class ScaoedNet(Despeckler):
         )  # fmt: skip
 
     def _radius(self) -> int:
-        """Two pixels a convolution along the longest way, and one for the grid's alignment."""
+        """Two pixels a convolution along the longest way, and one for the grid's alignment.
+
+        The guidance comes in behind the convolutions of a block.
+        """
         blocks, block_depth, depth = self._sizes
-        scene = depth + blocks * (block_depth + 1) + 1  # G, the blocks with attention, join
-        noise = depth + 1
-        layers = 1 + (depth + 1) + self.most_stages * scene
-        # The noise map of the last stage reaches as far as the image: both end in one layer.
-        return 2 * (layers + (self.most_stages - 1) * noise + noise) + 1
+        block = block_depth + 1  # with the spatial attention
+        scene, noise = 1, depth + 2
+        for _ in range(self.most_stages):
+            scene = max(scene + blocks * block, noise + depth + (blocks - 1) * block) + 1
+            noise = max(scene, noise) + depth + 1
+        return 2 * max(scene + 1, noise) + 1
 
     def set_stages(self, stages: int) -> None:
         """Run ``stages`` of the stages it was trained with; 0 for all.
