@@ -159,6 +159,7 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )
+        self.add_self_ensemble()
         self.add(
             QgsProcessingParameterNumber(
                 self.TILE_SIZE,

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from .affine import turn
+from .ensemble import self_ensemble
 from .errors import InvalidInput
 from .models.base import Despeckler
 from .models.card import FILL_RADIUS
@@ -33,6 +34,7 @@ def despeckle_tile(
     scale: float,
     looks: float,
     knob: float | None = None,
+    ensemble: bool = False,
     inner: Window | None = None,
     device: str | torch.device = "cpu",
     precision: str = "fp32",
@@ -53,6 +55,8 @@ def despeckle_tile(
     knob : float, optional
         L the result is wanted for: affine maps are turned to it (`affine.turn`), networks
         that read L are told it instead. Blind networks without a map have no knob.
+    ensemble : bool
+        Mean over the 8 flips and rotations, see `ensemble.self_ensemble`.
     inner : Window, optional
         Part of the tile to return; all of it by default.
     device, precision : str
@@ -81,7 +85,12 @@ def despeckle_tile(
         if not valid.all():
             z = fill_holes(z, torch.from_numpy(valid)[None, None].to(device))
         level = torch.tensor([told], dtype=torch.float32, device=device)
-        estimate = model(z, level, PRECISIONS[precision])
+        if ensemble:
+            estimate = self_ensemble(
+                lambda image: model(image, level, PRECISIONS[precision]), z, card.divisor
+            )
+        else:
+            estimate = model(z, level, PRECISIONS[precision])
     inside = _slices(inner)
     invalid = ~valid[inside]
     if not card.affine:

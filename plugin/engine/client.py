@@ -205,6 +205,7 @@ class Engine:
             "scale": float(request.scale),
             "looks": float(request.looks),
             "knob": None if request.knob is None else float(request.knob),
+            "ensemble": bool(request.ensemble),
         }
         return self._conversation.request(message, loaded.generation, Ticket(slot, layout))
 

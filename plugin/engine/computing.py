@@ -63,6 +63,8 @@ class TileTask:
         Looks the affine map is evaluated for.
     results : dict
         Arrays (inner.height, inner.width) float32 to fill, by name.
+    ensemble : bool
+        Mean over the 8 flips and rotations.
     """
 
     intensity: np.ndarray
@@ -72,6 +74,7 @@ class TileTask:
     looks: float
     knob: float | None
     results: dict[str, np.ndarray]
+    ensemble: bool = False
 
 
 class Models:
@@ -164,7 +167,7 @@ class TileComputer:
         self._despeckle = despeckle
         # By handle: the largest core that fits, and whether the CPU has to do it.
         self._plans: dict[int, tuple[int, bool]] = {}
-        self._operations: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._operations: dict[tuple[int, bool, tuple[int, ...]], int] = {}
 
     def retry_full_tiles(self, handle: int) -> None:
         """Try full tiles again: memory may be free by now."""
@@ -238,7 +241,7 @@ class TileComputer:
         tiles = _parts(task, size, model.card)
         for index, tile in enumerate(tiles):
             rows, columns = _slices(tile.source)
-            known = (handle, task.intensity[rows, columns].shape)
+            known = (handle, task.ensemble, task.intensity[rows, columns].shape)
             counter = _Counter(self._operations.get(known, 0), index, len(tiles), watch)
             try:
                 with torch.inference_mode(), counter:
@@ -249,6 +252,7 @@ class TileComputer:
                         scale=task.scale,
                         looks=task.looks,
                         knob=task.knob,
+                        ensemble=task.ensemble,
                         inner=tile.inner,
                         device=device,
                         precision=precision,

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core import errors
 
-VERSION = 2
+VERSION = 3
 
 OUTPUTS = ("x", "a", "b")
 

@@ -209,6 +209,7 @@ class Server:
             scale=request["scale"],
             looks=request["looks"],
             knob=request["knob"],
+            ensemble=request["ensemble"],
             results={name: layout.view(memory, name) for name in outputs},
         )
         names, warnings = self._computer.compute(

@@ -63,6 +63,8 @@ class TileRequest:
         Of "x", "a", "b". Those the model does not give are left out of the result.
     model : Loaded or None
         None: the model loaded last.
+    ensemble : bool
+        Mean over the 8 flips and rotations: 8 times the cost, less error.
     """
 
     intensity: np.ndarray
@@ -73,6 +75,7 @@ class TileRequest:
     knob: float | None = None
     outputs: tuple[str, ...] = ("x",)
     model: Loaded | None = None
+    ensemble: bool = False
 
     def check(self) -> None:
         """Raise InvalidInput where the request cannot be computed."""

@@ -197,8 +197,14 @@ def _verdict(result: FineTuneResult) -> str:
     change, error = result.risk_change
     if not result.tuned.best_epoch:
         return (
-            "No epoch lowered the estimated risk: the tuned model is the one it started from. "
-            "Try a lower learning rate, more pixels, or another area."
+            "By the held-out pixels no epoch was better than the start: the tuned model is the "
+            "one it started from. Try a lower learning rate, more pixels, or another area."
+        )
+    if -change <= error:
+        return (
+            f"The estimated risk changed by {plus_minus(change, error, signed=True)}, within its "
+            "standard error: the held-out pixels are too few to tell. The weights are those of "
+            f"epoch {result.tuned.best_epoch}; more pixels, or a larger area, would say more."
         )
     share = -change / abs(result.risk_before) if result.risk_before else math.nan
     certain = (

@@ -49,8 +49,8 @@ FORBIDDEN: dict[str, set[str]] = {
 # Modules that may load torch when they are imported; all others must start without it.
 WITH_TORCH = (
     "plugin/core/models/*.py",
-    *(f"plugin/core/{name}.py" for name in ("despeckling", "finetuning", "patches", "training")),
-    "plugin/core/tuning_images.py",
+    *(f"plugin/core/{name}.py" for name in ("despeckling", "ensemble", "finetuning", "patches")),
+    *(f"plugin/core/{name}.py" for name in ("training", "tuning_images")),
     *(
         f"plugin/engine/{name}.py"
         for name in ("computing", "devices", "server", "tuning", "worker")
