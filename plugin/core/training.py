@@ -23,6 +23,7 @@ from .speckle import simulate_speckle
 
 _WARM_UP = 0.02
 _CALIBRATION_BATCHES = 32
+_SEEN = ("noisy", "looks")
 
 
 class Trainer:
@@ -118,7 +119,10 @@ class Trainer:
 
         def differentiate(part: tuple[Tensor, ...], share: float) -> tuple[float, Any]:
             clean, noisy, looks = part
-            loss = share * self.loss(self.model(noisy, looks, self.dtype), clean, looks)
+            loss = share * self.model.training_loss(
+                lambda estimate, truth: self.loss(estimate, truth, looks),
+                noisy, looks, clean, self.dtype, self.recipe.terms,
+            )  # fmt: skip
             return float(loss.detach()), torch.autograd.grad(loss, weights)
 
         if self._pool is None:
@@ -173,6 +177,7 @@ class Trainer:
         """
         self.model.load_state_dict(self.result())
         self.model.eval()
+        self._freeze_statistics()
         if self.recipe.loss == "mse":
             return 1.0
         flat = [np.full((256, 256), 0.5, np.float32)]
@@ -186,6 +191,15 @@ class Trainer:
                 count += ratio.numel()
         factor = count / total
         return factor if self.model.scale_output(factor) else 1.0
+
+    def _freeze_statistics(self) -> None:
+        """Store what a network normalises by, measured on a few batches, as what it starts from.
+
+        The training itself goes by each patch's own, as the paper's instance norm does.
+        """
+        batches = [self.stream.batch(n) for n in range(min(4, self.stream.steps_per_epoch))]
+        noisy, looks = (torch.cat([getattr(b, name) for b in batches]) for name in _SEEN)
+        self.model.freeze_statistics(noisy, looks, self.dtype)
 
     def validate(
         self, images: Sequence[npt.NDArray[Any]], looks: Sequence[float]
@@ -210,6 +224,7 @@ class Trainer:
     def _held_out_loss(self, images: Sequence[npt.NDArray[Any]]) -> float:
         stream = PatchStream(images, self.recipe, self.device)
         batches = [stream.batch(n) for n in range(min(16, stream.steps_per_epoch))]
+        self._freeze_statistics()
         losses = [
             self.loss(self.model(batch.noisy, batch.looks, self.dtype), batch.clean, batch.looks)
             for batch in batches
@@ -223,9 +238,9 @@ class Trainer:
             noisy = image * simulate_speckle(image.shape, level, rng)
             scale = float(noisy.mean())
             z = torch.from_numpy((noisy / scale).astype(np.float32))[None, None]
-            estimate = self.model(
-                z.to(self.device), torch.tensor([level], device=self.device), self.dtype
-            )
+            z, told = z.to(self.device), torch.tensor([level], device=self.device)
+            self.model.freeze_statistics(z, told, self.dtype)
+            estimate = self.model(z, told, self.dtype)
             x = estimate.x[0, 0].float().cpu().numpy() * scale
             values.append(-10 * math.log10(float(np.mean((image - x) ** 2))))
         return float(np.mean(values))

@@ -19,14 +19,17 @@ DEFAULT_MODEL = "ffdnet-sar"
 
 # Name of an architecture -> module beside this one, class.
 ARCHITECTURES = {
+    "aindnet": ("aindnet", "Aindnet"),
     "boxcar": ("boxcar", "Boxcar"),
     "cbdnet": ("cbdnet", "CbdNet"),
+    "despecknet": ("despecknet", "DeSpeckNet"),
     "dncnn": ("dncnn", "DnCnn"),
     "dopamine": ("dopamine", "Dopamine"),
     "ffdnet": ("ffdnet", "FFDNet"),
     "idcnn": ("idcnn", "IdCnn"),
     "sarcnn": ("dncnn", "SarCnn"),
     "sardrn": ("sardrn", "SarDrn"),
+    "scaoednet": ("scaoednet", "ScaoedNet"),
 }
 
 # Architectures that take a number of looks for every pixel.
