@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,20 @@ def open_stream(
             return PairStream(images, recipe, device)
         images = images.clean
     return PatchStream(images, recipe, device)
+
+
+def open_small_stream(
+    images: TrainingSet | Sequence[npt.NDArray[Any]], recipe: Recipe, device: torch.device
+) -> PatchStream | PairStream:
+    """As `open_stream`, in smaller batches where the images do not hold one of the recipe's."""
+    batch = recipe.batch
+    while True:
+        try:
+            return open_stream(images, replace(recipe, batch=batch), device)
+        except InvalidInput:
+            if batch == 1:
+                raise
+            batch //= 2
 
 
 def known_or(clean: Tensor, estimate: Tensor) -> Tensor:

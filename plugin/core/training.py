@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .errors import InvalidInput
 from .models.base import Despeckler
-from .pairs import PairStream, known_or, open_stream
+from .pairs import PairStream, known_or, open_small_stream, open_stream
 from .patches import Batch, PatchStream
 from .recipe import Recipe
 from .speckle import simulate_speckle
@@ -250,7 +250,7 @@ class Trainer:
     def _held_out_figures(
         self, images: TrainingSet | Sequence[npt.NDArray[Any]]
     ) -> dict[str, float]:
-        stream = open_stream(images, self.recipe, self.device)
+        stream = open_small_stream(images, self.recipe, self.device)
         losses, errors = [], []
         for number in range(min(_HELD_OUT_BATCHES, stream.steps_per_epoch)):
             clean, noisy, looks = stream.batch(number)

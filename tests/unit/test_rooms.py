@@ -50,10 +50,11 @@ FORBIDDEN: dict[str, set[str]] = {
 WITH_TORCH = (
     "plugin/core/models/*.py",
     *(f"plugin/core/{name}.py" for name in ("despeckling", "finetuning", "patches", "training")),
+    *(f"plugin/core/{name}.py" for name in ("pairs", "training_run", "training_samples")),
     "plugin/core/tuning_images.py",
     *(
         f"plugin/engine/{name}.py"
-        for name in ("computing", "devices", "server", "tuning", "worker")
+        for name in ("computing", "devices", "server", "training", "tuning", "worker")
     ),
 )
 WITHOUT_TORCH = {f"plugin/core/models/{name}.py" for name in ("__init__", "card", "registry")}
