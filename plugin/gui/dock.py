@@ -26,6 +26,7 @@ from .areas_section import AreasSection
 from .background import Background
 from .choices import Choices
 from .help_panel import HelpPanel
+from .knob_control import KnobControl
 from .knob_section import KnobSection
 from .layer_section import LayerSection
 from .model_section import ModelSection
@@ -61,6 +62,7 @@ class SpecklessDock(QgsDockWidget):
         self._engine = Background("engine", self)
         self._build()
         self.areas = Areas(iface.mapCanvas(), self._subject, lambda: self.previewer.picture, self)
+        self.knob = KnobControl(self.knob_section, self.previewer, self.areas, self)
         self.runs = Runs(iface, self.run_section, lambda: self.choices, self)
         self._connect()
         self._connect_areas()
@@ -112,7 +114,7 @@ class SpecklessDock(QgsDockWidget):
         self.visibilityChanged.connect(self._on_visibility)
         self.closed.connect(self._on_closed)
         # Shortcuts work wherever the focus is, as long as the dock is there.
-        for action in (self.knob_section.preview, self.knob_section.split):
+        for action in self.knob_section.shortcuts:
             self._iface.mainWindow().addAction(action)
         self._iface.currentLayerChanged.connect(self._on_current_layer)
 
@@ -141,9 +143,10 @@ class SpecklessDock(QgsDockWidget):
     def shut_down(self) -> None:
         """Stop all work and let go of the canvas; the dock is of no use afterwards."""
         self._iface.currentLayerChanged.disconnect(self._on_current_layer)
-        for action in (self.knob_section.preview, self.knob_section.split):
+        for action in self.knob_section.shortcuts:
             self._iface.mainWindow().removeAction(action)
         self.runs.close()
+        self.knob.close()
         self.areas.close()
         self.previewer.close()
         self._measuring.close()
@@ -253,6 +256,7 @@ class SpecklessDock(QgsDockWidget):
         self.choices = replace(choices, looks=None)
         self.scene, self._given_looks = None, None
         self.knob_section.set_looks(None, 1.0)
+        self.knob.follow(self.choices, None, None)
         self.layer_section.set_looks(None)
         self.previewer.set_choices(self.choices, None)
         self.run_section.set_ready(False)
@@ -288,12 +292,8 @@ class SpecklessDock(QgsDockWidget):
         self.choices = replace(self.choices, looks=looks)
         self.layer_section.show_scene(scene, looks, self._given_looks is not None)
         self.knob_section.set_looks(looks, self.choices.turn)
-        card = self.model_section.current()
-        if card is not None:
-            self.knob_section.set_views(
-                ("despeckled", "ratio", "difference", *(("a", "b") if card.affine else ()))
-            )
         self.previewer.set_choices(self.choices, scene)
+        self.knob.follow(self.choices, scene, self.model_section.current())
         self.run_section.set_ready(looks is not None)
         self.run_section.set_bands(self.choices.bands)
         self.areas.measure_soon()
@@ -306,12 +306,6 @@ class SpecklessDock(QgsDockWidget):
         else:
             text = translate("Speckless", "Every {step}th pixel; zoom in for all.").format(
                 step=preview.step
-            )
-        if picture.legend is not None:
-            low, high = picture.legend
-            in_decibels = picture.view == "difference" and preview.scene.domain == "db"
-            text += " " + translate("Speckless", "Colours: {low:.2g} to {high:.2g}{unit}.").format(
-                low=low, high=high, unit=" dB" if in_decibels else ""
             )
         for warning in preview.warnings:
             text += " " + warning
