@@ -1,4 +1,4 @@
-"""What the project file keeps of the dock: layer, model, knob, and areas that are only in memory."""
+"""What the project file keeps of the dock: layer, model, knob, and areas only in memory."""
 
 from __future__ import annotations
 

@@ -26,9 +26,7 @@ def write_text(target: str | Path, text: str) -> None:
     ------
     OSError
     """
-    replace_whole(
-        target, lambda part: part.write_text(text, encoding="utf-8", newline="\n")
-    )
+    replace_whole(target, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
 
 
 def replace_whole(target: str | Path, write: Callable[[Path], object]) -> None:

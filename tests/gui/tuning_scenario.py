@@ -24,7 +24,7 @@ from qgis.PyQt.QtWidgets import QApplication, QDialog
 from qgis.utils import iface
 
 sys.path.insert(0, str(Path(__file__).parent))
-from window_tools import (  # noqa: E402
+from window_tools import (
     Heartbeat,
     catch_exceptions,
     children,
@@ -220,18 +220,20 @@ def run(beat: Heartbeat) -> None:
     seen["history"] = _history()
     section.open.trigger()
     QTest.qWait(500)
-    dialogs = [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]
+    dialogs = [
+        w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()
+    ]
     seen["dialogs"] = [dialog.windowTitle() for dialog in dialogs]
     for dialog in dialogs:
-        found = dialog.createProcessingParameters() if hasattr(
-            dialog, "createProcessingParameters"
-        ) else dialog.getParameterValues()
+        found = (
+            dialog.createProcessingParameters()
+            if hasattr(dialog, "createProcessingParameters")
+            else dialog.getParameterValues()
+        )
         seen["dialog"] = {key: str(value) for key, value in found.items()}
         dialog.grab().save(str(FOLDER / "tuning_dialog.png"))
         dialog.close()
-    seen["asked"] = {
-        key: str(value) for key, value in panel.choices.parameters("", False).items()
-    }
+    seen["asked"] = {key: str(value) for key, value in panel.choices.parameters("", False).items()}
 
 
 def _stretch(layer: Any) -> list[float]:
