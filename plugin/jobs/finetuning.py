@@ -27,7 +27,7 @@ from ..raster.creation import make_workspace
 from ..raster.source import RasterSource
 from .checks import check_affine, check_positive
 from .finetune_result import FineTuneResult
-from .messages import Caution
+from .messages import Caution, Epoch
 from .scenes import IsCancelled, Progress, measure_bands, settle_looks
 
 BoolArray = npt.NDArray[np.bool_]
@@ -324,7 +324,7 @@ class FineTuneJob:
         def tell(part: float, history: list[dict[str, float]]) -> None:
             nonlocal told
             for entry in history[told:]:
-                progress(part, _epoch_text(entry))
+                progress(part, Epoch(_epoch_text(entry), entry))
             told = max(told, len(history))
             progress(part, "")
 
