@@ -23,6 +23,7 @@ from ..toolbelt.paths import plugin_path
 from ..toolbelt.settings import GROUP, Settings
 from .areas import Areas, Subject
 from .areas_section import AreasSection
+from .areas_wiring import AreasWiring
 from .background import Background
 from .choices import Choices
 from .help_panel import HelpPanel
@@ -32,6 +33,7 @@ from .model_section import ModelSection
 from .previewer import Previewer
 from .run_section import RunSection
 from .runs import Runs
+from .suggesting import Suggesting
 from .widgets import Content
 
 translate = QCoreApplication.translate
@@ -117,16 +119,12 @@ class SpecklessDock(QgsDockWidget):
         self._iface.currentLayerChanged.connect(self._on_current_layer)
 
     def _connect_areas(self) -> None:
-        section, areas = self.areas_section, self.areas
-        section.draw_toggled.connect(self._on_draw)
-        section.selected.connect(areas.select)
-        section.zoom_asked.connect(areas.zoom_to)
-        section.delete_asked.connect(areas.remove)
-        section.looks_taken.connect(self._on_looks)
-        areas.live.connect(section.show_live)
-        areas.changed.connect(self._on_areas)
-        areas.measured.connect(section.show_measured)
-        areas.tool_left.connect(self._on_tool_left)
+        canvas = self._iface.mapCanvas()
+        self.suggesting = Suggesting(
+            canvas, lambda: (self.layer_section.current_layer(), self.scene), self
+        )
+        AreasWiring(self.areas_section, self.areas, self.suggesting, lambda: self.scene is not None)
+        self.areas_section.looks_taken.connect(self._on_looks)
 
     def _restore(self) -> None:
         settings = QgsSettings()
@@ -145,6 +143,7 @@ class SpecklessDock(QgsDockWidget):
             self._iface.mainWindow().removeAction(action)
         self.runs.close()
         self.areas.close()
+        self.suggesting.close()
         self.previewer.close()
         self._measuring.close()
         self._engine.close()
@@ -216,21 +215,6 @@ class SpecklessDock(QgsDockWidget):
             self._on_idle(translate("Speckless", "Choose a raster first."))
         elif active and self.scene is None:
             self._measure()
-
-    def _on_draw(self, shape: str) -> None:
-        if shape and self.scene is None:
-            self.areas_section.set_tool("")
-            self.areas_section.show_live(None, translate("Speckless", "Choose a raster first."))
-        elif shape:
-            self.areas.draw(shape)
-        else:
-            self.areas.stop_drawing()
-
-    def _on_tool_left(self) -> None:
-        self.areas_section.set_tool("")
-
-    def _on_areas(self) -> None:
-        self.areas_section.set_features(self.areas.features(), self.areas.chosen)
 
     def _subject(self) -> Subject | None:
         layer, scene = self.layer_section.current_layer(), self.scene
