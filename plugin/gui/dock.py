@@ -148,6 +148,17 @@ class SpecklessDock(QgsDockWidget):
         self._measuring.close()
         self._engine.close()
 
+    def settings_changed(self) -> None:
+        """Take over what was chosen on the page of the options."""
+        cards = list_cards(Settings.load().model_folders())
+        self.model_section.set_cards(cards, self.choices.model)
+        self._hello = None
+        if self.isVisible():
+            self._ask_engine()
+        card = self.model_section.current()
+        if card is not None and card.id != self.choices.model:
+            self._on_model(card.id)
+
     # ---- what the user does ---------------------------------------------------------------
 
     def _on_visibility(self, visible: bool) -> None:

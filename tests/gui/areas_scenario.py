@@ -174,7 +174,9 @@ def draw() -> None:
     drag((300, 40), (330, 60), (360, 100))
     seen["rectangle"] = listed(3)
     tool("freehand")
-    drag((60, 200), (100, 190), (140, 200), (150, 240), (140, 280), (100, 290), (60, 280), (50, 240))
+    drag(
+        (60, 200), (100, 190), (140, 200), (150, 240), (140, 280), (100, 290), (60, 280), (50, 240)
+    )
     seen["freehand"] = listed(4)
     seen["outlines"] = outlines()
     # Ctrl+Z without a sketch takes the last area back, by the undo stack of the layer.
@@ -370,7 +372,9 @@ def time_moves() -> None:
     shown: list[Any] = []
     dock().areas.live.connect(lambda found, _: shown.append(found))
     for side in (100, 300, 600, 1000):
-        ring = [map_of(x, y) for x, y in ((3, 3), (3 + side, 3), (3 + side, 3 + side), (3, 3 + side))]
+        ring = [
+            map_of(x, y) for x, y in ((3, 3), (3 + side, 3), (3 + side, 3 + side), (3, 3 + side))
+        ]
         outline = QgsGeometry.fromPolygonXY([[QgsPointXY(*at) for at in [*ring, ring[0]]]])
         dock().areas.add([outline], scene_layer.crs())
         assert listed(1)
