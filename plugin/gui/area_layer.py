@@ -39,8 +39,9 @@ COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0
 
 
 def find() -> QgsVectorLayer | None:
-    """The project's layer of areas, the one made last."""
+    """The project's layer of areas: the one the user chose, or else the one made last."""
     layers = [layer for layer in QgsProject.instance().mapLayers().values() if is_areas(layer)]
+    layers.sort(key=lambda layer: layer.customProperty(MARK) == CHOSEN)
     return layers[-1] if layers else None
 
 

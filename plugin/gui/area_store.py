@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from qgis.core import (
@@ -47,14 +47,14 @@ class AreaStore(QObject):
 
     def open(self) -> None:
         """Begin, with the project's layer of areas if it has one."""
-        QgsProject.instance().layersAdded.connect(self._on_layers)
-        QgsProject.instance().layersRemoved.connect(self._on_layers)
+        QgsProject.instance().layersAdded.connect(self._on_added)
+        QgsProject.instance().layersRemoved.connect(self._on_removed)
         self._adopt(area_layer.find())
 
     def close(self) -> None:
         """Let go of the layer, which stays."""
-        QgsProject.instance().layersAdded.disconnect(self._on_layers)
-        QgsProject.instance().layersRemoved.disconnect(self._on_layers)
+        QgsProject.instance().layersAdded.disconnect(self._on_added)
+        QgsProject.instance().layersRemoved.disconnect(self._on_removed)
         self._let_go()
 
     # ---- which layer ----------------------------------------------------------------------
@@ -190,13 +190,17 @@ class AreaStore(QObject):
             self.told.emit(str(error))
             return None
 
-    def _on_layers(self, _: object) -> None:
+    def _on_added(self, layers: Sequence[QgsMapLayer]) -> None:
+        # Those of a project just opened; after the user chose none, it stays so.
+        if self.layer is None and any(area_layer.is_areas(layer) for layer in layers):
+            self._adopt(area_layer.find())
+
+    def _on_removed(self, _: object) -> None:
         layer = self.layer
-        gone = layer is None or sip.isdeleted(layer)
-        if gone or QgsProject.instance().mapLayer(layer.id()) is None:
-            found = area_layer.find()
-            if found is not layer:
-                self._adopt(found)
+        if layer is None:
+            return
+        if sip.isdeleted(layer) or QgsProject.instance().mapLayer(layer.id()) is None:
+            self._adopt(area_layer.find())
 
     def _adopt(self, layer: QgsVectorLayer | None) -> None:
         self._let_go()
