@@ -5,6 +5,7 @@ from __future__ import annotations
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
     QgsCsException,
     QgsFeatureRequest,
     QgsGeometry,
@@ -79,6 +80,39 @@ def polygon_mask(
             ).format(lost=lost)
         )
     return PolygonMask(path, polygons)
+
+
+# A straight edge is no straight line in another CRS: polygons get at least so many vertices.
+_EDGES = 64
+
+
+def area_in_raster(
+    geometry: QgsGeometry,
+    source: QgsCoordinateReferenceSystem,
+    raster: QgsCoordinateReferenceSystem,
+    context: QgsCoordinateTransformContext,
+) -> bytes:
+    """Turn an area into the CRS of a raster, its sides bent as they must be, for its statistics.
+
+    Returns
+    -------
+    bytes
+        Well-known binary; an empty polygon where there is none, or no place for it.
+    """
+    change = QgsCoordinateTransform(source, raster, context)
+    moved = QgsGeometry(geometry)
+    if not moved.isNull() and change.isValid() and not change.isShortCircuited():
+        box = moved.boundingBox()
+        longest = max(box.width(), box.height())
+        if longest > 0:
+            moved = moved.densifyByDistance(longest / _EDGES)
+        try:
+            moved.transform(change)
+        except QgsCsException:
+            moved = QgsGeometry()
+    if moved.isNull():
+        moved = QgsGeometry.fromWkt("POLYGON EMPTY")
+    return bytes(moved.asWkb())
 
 
 def _transformed(geometry: QgsGeometry, transform: QgsCoordinateTransform) -> bool:

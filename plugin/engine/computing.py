@@ -29,7 +29,10 @@ MODELS_KEPT = 3
 SMALLEST_CORE = 32
 
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED", re.IGNORECASE
+    r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED"
+    # Of oneDNN, which does not say why.
+    r"|could not create a (?:primitive|memory)",
+    re.IGNORECASE,
 )
 
 # (path, time of change, size, device, precision): fine-tuned weights may be written anew.

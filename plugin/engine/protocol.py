@@ -104,6 +104,8 @@ class Hello:
         What ``auto`` stands for.
     threads : int
         CPU threads torch computes with.
+    memory_limit : int
+        MiB of main memory it may allocate; 0 where there is no bound.
     managed : bool
         The interpreter belongs to the operating system, where pip refuses to install.
     pid : int
@@ -119,6 +121,7 @@ class Hello:
     devices: list[DeviceInfo] = field(default_factory=list)
     default_device: str = "cpu"
     threads: int = 0
+    memory_limit: int = 0
     managed: bool = False
     pid: int = 0
 

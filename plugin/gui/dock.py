@@ -23,6 +23,7 @@ from ..toolbelt.paths import plugin_path
 from ..toolbelt.settings import GROUP, Settings
 from .areas import Areas, Subject
 from .areas_section import AreasSection
+from .areas_wiring import AreasWiring
 from .background import Background
 from .choices import Choices
 from .finetune_section import FineTuneSection
@@ -35,6 +36,7 @@ from .previewer import Previewer
 from .project_state import ProjectState
 from .run_section import RunSection
 from .runs import Runs
+from .suggesting import Suggesting
 from .tuning_part import TuningPart
 from .widgets import Content
 
@@ -128,16 +130,12 @@ class SpecklessDock(QgsDockWidget):
         return *self.knob_section.shortcuts, self.finetune_section.tuned
 
     def _connect_areas(self) -> None:
-        section, areas = self.areas_section, self.areas
-        section.draw_toggled.connect(self._on_draw)
-        section.selected.connect(areas.select)
-        section.zoom_asked.connect(areas.zoom_to)
-        section.delete_asked.connect(areas.remove)
-        section.looks_taken.connect(self._on_looks)
-        areas.live.connect(section.show_live)
-        areas.changed.connect(self._on_areas)
-        areas.measured.connect(section.show_measured)
-        areas.tool_left.connect(self._on_tool_left)
+        canvas = self.iface.mapCanvas()
+        self.suggesting = Suggesting(
+            canvas, lambda: (self.layer_section.current_layer(), self.scene), self
+        )
+        AreasWiring(self.areas_section, self.areas, self.suggesting, lambda: self.scene is not None)
+        self.areas_section.looks_taken.connect(self._on_looks)
 
     def _restore(self) -> None:
         settings = QgsSettings()
@@ -179,9 +177,21 @@ class SpecklessDock(QgsDockWidget):
         self.tuning.close()
         self.knob.close()
         self.areas.close()
+        self.suggesting.close()
         self.previewer.close()
         self._measuring.close()
         self._engine.close()
+
+    def settings_changed(self) -> None:
+        """Take over what was chosen on the page of the options."""
+        cards = list_cards(Settings.load().model_folders())
+        self.model_section.set_cards(cards, self.choices.model)
+        self._hello = None
+        if self.isVisible():
+            self._ask_engine()
+        card = self.model_section.current()
+        if card is not None and card.id != self.choices.model:
+            self._on_model(card.id)
 
     # ---- what the user does ---------------------------------------------------------------
 
@@ -250,21 +260,6 @@ class SpecklessDock(QgsDockWidget):
             self._on_idle(translate("Speckless", "Choose a raster first."))
         elif active and self.scene is None:
             self._measure()
-
-    def _on_draw(self, shape: str) -> None:
-        if shape and self.scene is None:
-            self.areas_section.set_tool("")
-            self.areas_section.show_live(None, translate("Speckless", "Choose a raster first."))
-        elif shape:
-            self.areas.draw(shape)
-        else:
-            self.areas.stop_drawing()
-
-    def _on_tool_left(self) -> None:
-        self.areas_section.set_tool("")
-
-    def _on_areas(self) -> None:
-        self.areas_section.set_features(self.areas.features(), self.areas.chosen)
 
     def _subject(self) -> Subject | None:
         layer, scene = self.layer_section.current_layer(), self.scene

@@ -150,7 +150,7 @@ def test_knob_repaints_at_once(seen: dict[str, Any], model: str) -> None:
     assert seen[f"size of {model}"] == [1000, 1000, 1]
     spent = seen[f"processor milliseconds of {model}"]
     walls = seen[f"milliseconds of {model}"]
-    print(  # noqa: T201
+    print(
         f"{model}: knob to repainted canvas {statistics.median(walls):.1f} ms "
         f"(worst {max(walls):.1f}), processor {statistics.median(spent):.1f} ms, "
         f"load {seen['load']:.1f}"

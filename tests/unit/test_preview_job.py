@@ -147,7 +147,9 @@ def test_network_told_looks_turns_at_once_when_it_was_run_at_anchors(
 ) -> None:
     maker = PreviewMaker(SceneCache())
 
-    def request(knob: float, window: Window = Window(0, 0, 200, 150)) -> PreviewRequest:
+    whole = Window(0, 0, 200, 150)
+
+    def request(knob: float, window: Window = whole) -> PreviewRequest:
         return PreviewRequest(
             scene, 1, window, model_file=weights["ffdnet"], looks=1.0, knob=knob, device="cpu",
             precision="fp32",
