@@ -232,11 +232,11 @@ class _Bands(NamedTuple):
             return None
         rows = slice(first, first + count * ALONG)
         shape = (count, ALONG, noisy.shape[1])
-        sums = [
+        before, after = (
             np.where(valid[rows], image[rows], 0.0).reshape(shape).sum(1, dtype=np.float64)
             for image in (noisy, estimate)
-        ]
-        return cls(*sums, valid[rows].reshape(shape).sum(1, dtype=np.int64), first)
+        )
+        return cls(before, after, valid[rows].reshape(shape).sum(1, dtype=np.int64), first)
 
     def contrasts(self) -> tuple[Array, Array, Array, Array]:
         """ln of right over left: far, near, near after despeckling, and far and near together.

@@ -147,7 +147,11 @@ class Fidelity:
         if gain.value == 0:
             gain = Figure(None, same.format("input"))
         found["DG"] = _decibels(gain)
-        kept = quotient(*map(float, self._gradients), "The reference has no gradient anywhere.")
+        kept = quotient(
+            float(self._gradients[0]),
+            float(self._gradients[1]),
+            "The reference has no gradient anywhere.",
+        )
         found["EPI"] = kept if kept.value is None else Figure(max(0.0, 1 - abs(1 - kept.value)))
         if self._log_error.count > 1:
             found["LOG_RMSE_DB"] = Figure(_DB_PER_NEPER * math.sqrt(self._log_error.variance))
