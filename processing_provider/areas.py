@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCsException,
+    QgsFeature,
     QgsFeatureRequest,
     QgsGeometry,
     QgsProcessingContext,
@@ -19,6 +22,38 @@ from ..plugin.core.tiling import Window
 from ..plugin.raster.polygons import PolygonMask
 
 translate = QCoreApplication.translate
+
+# A straight edge is no straight line in another CRS: polygons get at least so many vertices.
+_EDGES = 64
+
+
+def areas_as_wkb(
+    features: Iterable[QgsFeature],
+    crs: QgsCoordinateReferenceSystem,
+    target: QgsCoordinateReferenceSystem,
+    context: QgsProcessingContext,
+) -> list[bytes]:
+    """Geometries as well-known binary in another CRS; an empty polygon for those that have none.
+
+    Sides get vertices before, for what is straight in one CRS is not in another.
+    """
+    change = QgsCoordinateTransform(crs, target, context.transformContext())
+    areas = []
+    for feature in features:
+        geometry = QgsGeometry(feature.geometry())
+        if not geometry.isNull() and change.isValid() and not change.isShortCircuited():
+            box = geometry.boundingBox()
+            longest = max(box.width(), box.height())
+            if longest > 0:
+                geometry = geometry.densifyByDistance(longest / _EDGES)
+            try:
+                geometry.transform(change)
+            except QgsCsException:
+                geometry = QgsGeometry()
+        if geometry.isNull():
+            geometry = QgsGeometry.fromWkt("POLYGON EMPTY")
+        areas.append(bytes(geometry.asWkb()))
+    return areas
 
 
 def polygon_mask(

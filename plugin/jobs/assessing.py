@@ -147,7 +147,9 @@ class AssessJob:
                 )
             maps = self._maps(stack, images)
             ends = self._ends(images, is_cancelled)
-            sums = _Run(self, images, looks, design, maps, ends).run(progress, is_cancelled)
+            writer = stack.enter_context(_ratio_writer(self, images)) if self.ratio else None
+            run = _Run(self, images, looks, design, maps, ends, writer)
+            sums = run.run(progress, is_cancelled)
             if not sums.radiometry.pixels:
                 raise InvalidInput(
                     "No pixel is valid in both the input and the despeckled image; check that "
@@ -161,6 +163,9 @@ class AssessJob:
                 windows, areas = found_areas(images, is_cancelled)
             sample = ratio_sample(images, looks, is_cancelled)
             crop = cut_crop(images, looks)
+            if writer is not None:
+                writer.commit(is_cancelled)
+                images.notes.extend(writer.warnings)
         figures = {**sums.figures(looks), **area_figures(areas, looks)}
         figures.update(structure_figures(images, sample, correlated))
         figures["M_INDEX"] = m_index(
@@ -328,8 +333,10 @@ class _Run:
         design: float,
         maps: AffineMaps | None,
         ends: tuple[float, float] | None,
+        writer: RasterWriter | None,
     ) -> None:
         self.job, self.images, self.looks, self.maps = job, images, looks, maps
+        self.writer = writer
         peak = None if ends is None else job.peak or ends[1]
         spread = None if ends is None else ends[1] - ends[0]
         self._make: Callable[[], _Sums] = lambda: _Sums(
@@ -343,26 +350,21 @@ class _Run:
         total = self._make()
         total.maps = self.maps
         done = 0
-        with ExitStack() as stack:
-            writer = stack.enter_context(self._writer()) if self.job.ratio else None
 
-            def write(tile: Tile, made: tuple[Block, _Sums]) -> None:
-                block, sums = made
-                total.merge(sums)
-                if writer is not None:
-                    place = tile.core.shifted(-images.common.x, -images.common.y)
-                    writer.write(0, place, *_ratio(block))
+        def write(tile: Tile, made: tuple[Block, _Sums]) -> None:
+            block, sums = made
+            total.merge(sums)
+            if self.writer is not None:
+                place = tile.core.shifted(-images.common.x, -images.common.y)
+                self.writer.write(0, place, *_ratio(block))
 
-            def written(tile: Tile) -> None:
-                nonlocal done
-                done += tile.core.area
-                progress(0.9 * done / images.common.area, "")
+        def written(tile: Tile) -> None:
+            nonlocal done
+            done += tile.core.area
+            progress(0.9 * done / images.common.area, "")
 
-            threads = self.job.threads or usable_cores()
-            stream(tiles, self._read, self._compute, write, written, is_cancelled, threads)
-            if writer is not None:
-                writer.commit(is_cancelled)
-                images.notes.extend(writer.warnings)
+        threads = self.job.threads or usable_cores()
+        stream(tiles, self._read, self._compute, write, written, is_cancelled, threads)
         return total
 
     def _read(self, tile: Tile) -> _Piece:
@@ -393,19 +395,18 @@ class _Run:
             )
         return piece.block, sums
 
-    def _writer(self) -> RasterWriter:
-        assert self.job.ratio is not None
-        images = self.images
-        tags = {"SPECKLESS_VERSION": VERSION, "SPECKLESS_CONTENT": "input / despeckled"}
-        return RasterWriter(
-            self.job.ratio,
-            images.source,
-            images.common,
-            [self.job.band],
-            domain=PLAIN,
-            creation_options=self.job.creation_options,
-            tags=tags,
-        )
+
+def _ratio_writer(job: AssessJob, images: Images) -> RasterWriter:
+    assert job.ratio is not None
+    return RasterWriter(
+        job.ratio,
+        images.source,
+        images.common,
+        [job.band],
+        domain=PLAIN,
+        creation_options=job.creation_options,
+        tags={"SPECKLESS_VERSION": VERSION, "SPECKLESS_CONTENT": "input / despeckled"},
+    )
 
 
 def _ratio(block: Block) -> tuple[Array, Array]:

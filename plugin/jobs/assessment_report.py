@@ -170,7 +170,7 @@ def crop_pictures(
             "-", "−"
         )
     )
-    reach = 2 / math.sqrt(looks)
+    reach = min(2 / math.sqrt(looks), 1.0)
     ratios = []
     for name, image in estimates:
         with np.errstate(divide="ignore", invalid="ignore"):
