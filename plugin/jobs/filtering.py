@@ -185,7 +185,7 @@ class _Run:
         bands = list(enumerate(self.source.bands))
         groups = [tuple(bands)] if filter.together else [(band,) for band in bands]
         size = self.job.tile_size or _tile_size(filter, len(groups[0]))
-        tiles = plan_tiles(whole, self.window, size, filter.halo)
+        tiles = plan_tiles(whole, self.window, size, filter.halo, filter.lattice)
         work = [_Piece(group, tile) for tile in tiles for group in groups]
         total = self.window.area * len(bands)
         with self._writer() as writer:

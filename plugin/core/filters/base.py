@@ -59,6 +59,9 @@ class SpeckleFilter(ABC):
     # Pixels computed at once, halo aside: so few that what a filter computes stays in the
     # processor's cache and is allocated without asking the system.
     strip_pixels: ClassVar[int] = 2**15
+    # Arrays start at a multiple of this, along rows and columns of the raster, lest the estimate
+    # depend on where they start.
+    lattice: ClassVar[int] = 1
     tile_size: ClassVar[int] = 512  # less where a pixel takes long: a tile is not interrupted
 
     def __post_init__(self) -> None:
@@ -115,10 +118,11 @@ class SpeckleFilter(ABC):
         valid = np.asarray(valid, dtype=bool)
         estimate = np.zeros(valid.shape, np.float32)
         rows, columns = valid.shape
-        step = max(self.halo, self.strip_pixels // columns, 1)
+        step = -(-max(self.halo, self.strip_pixels // columns, 1) // self.lattice) * self.lattice
         for first in range(0, rows, step):
             last = min(first + step, rows)
-            start, stop = max(first - self.halo, 0), min(last + self.halo, rows)
+            start = max(first - self.halo, 0) // self.lattice * self.lattice
+            stop = min(last + self.halo, rows)
             part = valid[start:stop]
             if not part[first - start : last - start].any():
                 continue
