@@ -79,7 +79,7 @@ def cosine() -> Array:
 
 @functools.lru_cache(maxsize=8)
 def haar(size: int) -> Array:
-    """Return the orthonormal Haar transform of a power of 2, a row a coefficient, the mean first."""
+    """Return the orthonormal Haar transform, a row a coefficient, the mean first."""
     matrix = np.ones((1, 1))
     while len(matrix) < size:
         half = len(matrix)
