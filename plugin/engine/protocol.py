@@ -14,9 +14,12 @@ from typing import Any
 
 from ..core import errors
 
-VERSION = 2
+VERSION = 3
 
 OUTPUTS = ("x", "a", "b")
+
+# Arrays a tile may be given beyond its pixels, float32 of their shape: looks and class of each.
+MAPS = ("looks_map", "class_map")
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 

@@ -14,7 +14,7 @@ from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
 from ..core.tiling import Window
 from ..core.tuning import Scene, TuningRecipe
-from .protocol import OUTPUTS
+from .protocol import MAPS, OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ class TileRequest:
         Of "x", "a", "b". Those the model does not give are left out of the result.
     model : Loaded or None
         None: the model loaded last.
+    maps : dict
+        (height, width) float32 by name: "looks_map", "class_map"; see
+        `core.despeckling.despeckle_tile`.
     """
 
     intensity: np.ndarray
@@ -73,6 +76,7 @@ class TileRequest:
     knob: float | None = None
     outputs: tuple[str, ...] = ("x",)
     model: Loaded | None = None
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise InvalidInput where the request cannot be computed."""
@@ -81,6 +85,12 @@ class TileRequest:
                 "A tile needs intensity and validity as 2-D arrays of one shape, got "
                 f"{self.intensity.shape} and {self.valid.shape}."
             )
+        for name, values in self.maps.items():
+            if name not in MAPS or values.shape != self.intensity.shape:
+                raise InvalidInput(
+                    f"A tile's maps are {' and '.join(MAPS)} of shape {self.intensity.shape}, got "
+                    f"{name} of {values.shape}."
+                )
         height, width = self.intensity.shape
         if not Window(0, 0, width, height).contains(self.inner):
             raise InvalidInput(f"The window {self.inner} reaches beyond the tile.")

@@ -50,6 +50,7 @@ FORBIDDEN: dict[str, set[str]] = {
 WITH_TORCH = (
     "plugin/core/models/*.py",
     *(f"plugin/core/{name}.py" for name in ("despeckling", "finetuning", "patches", "training")),
+    "plugin/core/class_training.py",
     "plugin/core/losses.py",
     "plugin/core/tuning_images.py",
     *(

@@ -20,17 +20,22 @@ DEFAULT_MODEL = "ffdnet-sar"
 # Name of an architecture -> module beside this one, class.
 ARCHITECTURES = {
     "boxcar": ("boxcar", "Boxcar"),
+    "classaware": ("classaware", "ClassAware"),
     "cbdnet": ("cbdnet", "CbdNet"),
     "dncnn": ("dncnn", "DnCnn"),
     "dopamine": ("dopamine", "Dopamine"),
     "ffdnet": ("ffdnet", "FFDNet"),
     "idcnn": ("idcnn", "IdCnn"),
+    "nn3d": ("nn3d", "Nn3d"),
     "sarcnn": ("dncnn", "SarCnn"),
     "sardrn": ("sardrn", "SarDrn"),
 }
 
 # Architectures that take a number of looks for every pixel.
-LOOKS_MAPS = ("ffdnet",)
+LOOKS_MAPS = ("ffdnet", "nn3d")
+
+# Architectures that take a class of every pixel.
+CLASS_MAPS = ("classaware",)
 
 
 def create(architecture: str, arguments: dict[str, Any]) -> Despeckler:
