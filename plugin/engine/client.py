@@ -204,14 +204,17 @@ class Engine:
         request.check()
         loaded = self._living(request.model or self._last_loaded, is_cancelled)
         shape, inner = request.intensity.shape, request.inner
+        inputs = tuple(request.maps)
         layout = TileLayout(
-            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs)
+            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs), inputs
         )
         slot = self._conversation.take_slot(is_cancelled)
         try:
             memory = slot.reserve(layout.size)
             layout.view(memory, "intensity")[...] = request.intensity
             layout.view(memory, "valid")[...] = request.valid
+            for name, values in request.maps.items():
+                layout.view(memory, name)[...] = values
         except BaseException:
             self._conversation.give_back(slot)
             raise
@@ -222,6 +225,7 @@ class Engine:
             "shape": list(shape),
             "inner": [int(n) for n in (inner.x, inner.y, inner.width, inner.height)],
             "outputs": list(request.outputs),
+            "inputs": list(inputs),
             "scale": float(request.scale),
             "looks": float(request.looks),
             "knob": None if request.knob is None else float(request.knob),

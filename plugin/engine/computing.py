@@ -7,7 +7,7 @@ import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class TileTask:
         Arrays (inner.height, inner.width) float32 to fill, by name.
     ensemble : bool
         Mean over the 8 flips and rotations.
+    maps : dict
+        (height, width) float32 by name, more arguments of `core.despeckling.despeckle_tile`.
     """
 
     intensity: np.ndarray
@@ -78,6 +80,7 @@ class TileTask:
     knob: float | None
     results: dict[str, np.ndarray]
     ensemble: bool = False
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Models:
@@ -245,6 +248,7 @@ class TileComputer:
         for index, tile in enumerate(tiles):
             rows, columns = _slices(tile.source)
             known = (handle, task.ensemble, task.intensity[rows, columns].shape)
+            maps = {name: values[rows, columns] for name, values in task.maps.items()}
             counter = _Counter(self._operations.get(known, 0), index, len(tiles), watch)
             try:
                 with torch.inference_mode(), counter:
@@ -259,6 +263,7 @@ class TileComputer:
                         inner=tile.inner,
                         device=device,
                         precision=precision,
+                        **maps,
                     )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):

@@ -19,6 +19,9 @@ VERSION = 3
 
 OUTPUTS = ("x", "a", "b")
 
+# Arrays a tile may be given beyond its pixels, float32 of their shape: looks and class of each.
+MAPS = ("looks_map", "class_map")
+
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 DEVICE_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")

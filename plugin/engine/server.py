@@ -202,7 +202,8 @@ class Server:
         started = time.perf_counter()
         inner = Window(*request["inner"])
         outputs = request["outputs"]
-        layout = TileLayout(tuple(request["shape"]), (inner.height, inner.width), outputs)
+        inputs = request["inputs"]
+        layout = TileLayout(tuple(request["shape"]), (inner.height, inner.width), outputs, inputs)
         memory = self._slots.map(request["slot"])
         task = TileTask(
             intensity=layout.view(memory, "intensity"),
@@ -213,6 +214,7 @@ class Server:
             knob=request["knob"],
             ensemble=request["ensemble"],
             results={name: layout.view(memory, name) for name in outputs},
+            maps={name: layout.view(memory, name) for name in inputs},
         )
         names, warnings = self._computer.compute(
             request["handle"], task, self._watch(request["id"])
