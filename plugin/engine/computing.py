@@ -7,7 +7,7 @@ import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,10 @@ MODELS_KEPT = 3
 SMALLEST_CORE = 32
 
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED", re.IGNORECASE
+    r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED"
+    # Of oneDNN, which does not say why.
+    r"|could not create a (?:primitive|memory)",
+    re.IGNORECASE,
 )
 
 # (path, time of change, size, device, precision): fine-tuned weights may be written anew.
@@ -63,6 +66,10 @@ class TileTask:
         Looks the affine map is evaluated for.
     results : dict
         Arrays (inner.height, inner.width) float32 to fill, by name.
+    ensemble : bool
+        Mean over the 8 flips and rotations.
+    maps : dict
+        (height, width) float32 by name, more arguments of `core.despeckling.despeckle_tile`.
     """
 
     intensity: np.ndarray
@@ -72,6 +79,8 @@ class TileTask:
     looks: float
     knob: float | None
     results: dict[str, np.ndarray]
+    ensemble: bool = False
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Models:
@@ -164,7 +173,7 @@ class TileComputer:
         self._despeckle = despeckle
         # By handle: the largest core that fits, and whether the CPU has to do it.
         self._plans: dict[int, tuple[int, bool]] = {}
-        self._operations: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._operations: dict[tuple[int, bool, tuple[int, ...]], int] = {}
 
     def retry_full_tiles(self, handle: int) -> None:
         """Try full tiles again: memory may be free by now."""
@@ -238,7 +247,8 @@ class TileComputer:
         tiles = _parts(task, size, model.card)
         for index, tile in enumerate(tiles):
             rows, columns = _slices(tile.source)
-            known = (handle, task.intensity[rows, columns].shape)
+            known = (handle, task.ensemble, task.intensity[rows, columns].shape)
+            maps = {name: values[rows, columns] for name, values in task.maps.items()}
             counter = _Counter(self._operations.get(known, 0), index, len(tiles), watch)
             try:
                 with torch.inference_mode(), counter:
@@ -249,9 +259,11 @@ class TileComputer:
                         scale=task.scale,
                         looks=task.looks,
                         knob=task.knob,
+                        ensemble=task.ensemble,
                         inner=tile.inner,
                         device=device,
                         precision=precision,
+                        **maps,
                     )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):

@@ -65,6 +65,20 @@ class Numbers(QFrame):
                 translate("Speckless", "Range the true ENL lies in with 95 % confidence"),
             ),
             (
+                "correlation",
+                translate("Speckless", "Correl."),
+                translate(
+                    "Speckless",
+                    "Correlation of neighbouring pixels, in a row · in a column: near 0 for "
+                    "speckle that is independent from pixel to pixel",
+                ),
+            ),
+            (
+                "gain",
+                translate("Speckless", "Gain"),
+                translate("Speckless", "ENL after despeckling over ENL before"),
+            ),
+            (
                 "ratio",
                 translate("Speckless", "Ratio"),
                 translate(
@@ -93,7 +107,10 @@ class Numbers(QFrame):
         self._fill(1, None if statistics is None else statistics.original)
         self._fill(2, None if statistics is None else statistics.despeckled)
         ratio = None if statistics is None else statistics.mean_ratio
+        gain = None if statistics is None else statistics.enl_gain
         self._cells["ratio", 1].setText("")
+        self._cells["gain", 1].setText("")
+        self._cells["gain", 2].setText(_NONE if gain is None else f"× {number(gain, 3)}")
         self._cells["ratio", 2].setText(number(ratio, 4))
 
     def text(self, key: str, column: int) -> str:
@@ -102,7 +119,7 @@ class Numbers(QFrame):
 
     def _fill(self, column: int, image: SpeckleStatistics | None) -> None:
         values = {"n": _NONE, "mean": _NONE, "std": _NONE, "cx": _NONE, "enl": _NONE}
-        interval = _NONE
+        interval = correlation = _NONE
         if image is not None:
             values = {
                 "n": f"{image.n_pixels:,}".replace(",", "\u202f"),
@@ -113,7 +130,10 @@ class Numbers(QFrame):
             }
             if image.enl_low is not None and image.enl_high is not None:
                 interval = f"{number(image.enl_low, 3)} … {number(image.enl_high, 3)}"
-        for key, text in {**values, "range": interval}.items():
+            pair = image.correlation_x, image.correlation_y
+            if pair != (None, None):
+                correlation = " · ".join(_NONE if r is None else f"{r:.2f}" for r in pair)
+        for key, text in {**values, "range": interval, "correlation": correlation}.items():
             self._cells[key, column].setText(text)
 
 

@@ -281,4 +281,7 @@ def _image(colours: Colours) -> QImage:
 
 
 def _but_for_knob(choices: Choices) -> tuple[Any, ...]:
-    return (choices.path, choices.band, choices.domain, choices.looks, choices.model)
+    return (
+        choices.path, choices.band, choices.domain, choices.looks, choices.model,
+        choices.model_file,
+    )  # fmt: skip
