@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsCsException,
+    QgsFeature,
     QgsFeatureRequest,
     QgsGeometry,
     QgsProcessingContext,
@@ -20,6 +23,20 @@ from ..plugin.core.tiling import Window
 from ..plugin.raster.polygons import PolygonMask
 
 translate = QCoreApplication.translate
+
+# A straight edge is no straight line in another CRS: polygons get at least so many vertices.
+_EDGES = 64
+
+
+def areas_as_wkb(
+    features: Iterable[QgsFeature],
+    crs: QgsCoordinateReferenceSystem,
+    target: QgsCoordinateReferenceSystem,
+    context: QgsProcessingContext,
+) -> list[bytes]:
+    """Geometries of features in another CRS, see `area_in_raster`."""
+    transforms = context.transformContext()
+    return [area_in_raster(feature.geometry(), crs, target, transforms) for feature in features]
 
 
 def polygon_mask(
@@ -80,10 +97,6 @@ def polygon_mask(
             ).format(lost=lost)
         )
     return PolygonMask(path, polygons)
-
-
-# A straight edge is no straight line in another CRS: polygons get at least so many vertices.
-_EDGES = 64
 
 
 def area_in_raster(

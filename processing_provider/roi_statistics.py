@@ -23,7 +23,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QMetaType, QVariant
 from ..plugin.core.errors import SpecklessError
 from ..plugin.jobs.statistics import StatisticsJob, StatisticsResult, figures
 from ..plugin.jobs.statistics_table import check_table, write_table
-from .areas import area_in_raster
+from .areas import areas_as_wkb
 from .base import Progress, told_to_qgis
 from .checks import check_choice, destination
 from .raster_algorithm import DOMAINS
@@ -120,7 +120,7 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
         features = list(source.getFeatures(QgsFeatureRequest(), as_they_are))
         progress = Progress(feedback)
         with told_to_qgis():
-            areas = self._areas(source, features, context)
+            areas = areas_as_wkb(features, source.sourceCrs(), self._crs, context)
             result = self._job(areas, parameters, context).run(progress, progress.is_cancelled)
         summary = result.summary()
         if not summary["COUNT"]:
@@ -133,20 +133,6 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
             )
         outputs = self._written(source, features, result, parameters, context)
         return {**outputs, **summary, self.DOMAIN_USED: result.domain}
-
-    def _areas(
-        self,
-        source: QgsProcessingFeatureSource,
-        features: list[QgsFeature],
-        context: QgsProcessingContext,
-    ) -> list[bytes]:
-        """Geometries as WKB in the raster's CRS; an empty polygon for those that have none."""
-        return [
-            area_in_raster(
-                feature.geometry(), source.sourceCrs(), self._crs, context.transformContext()
-            )
-            for feature in features
-        ]
 
     def _job(
         self, areas: list[bytes], parameters: dict[str, Any], context: QgsProcessingContext

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from .affine import turn
+from .ensemble import self_ensemble
 from .errors import InvalidInput
-from .models.base import Despeckler
-from .models.card import FILL_RADIUS
+from .models.base import Despeckler, Estimate
+from .models.card import FILL_RADIUS, ModelCard
+from .models.registry import CLASS_MAPS, LOOKS_MAPS
 from .tiling import Window
 
 FloatArray = npt.NDArray[np.float32]
@@ -33,9 +36,12 @@ def despeckle_tile(
     scale: float,
     looks: float,
     knob: float | None = None,
+    ensemble: bool = False,
     inner: Window | None = None,
     device: str | torch.device = "cpu",
     precision: str = "fp32",
+    looks_map: FloatArray | None = None,
+    class_map: FloatArray | None = None,
 ) -> dict[str, FloatArray]:
     """Estimate the speckle-free intensity of one tile.
 
@@ -53,10 +59,18 @@ def despeckle_tile(
     knob : float, optional
         L the result is wanted for: affine maps are turned to it (`affine.turn`), networks
         that read L are told it instead. Blind networks without a map have no knob.
+    ensemble : bool
+        Mean over the 8 flips and rotations, see `ensemble.self_ensemble`.
     inner : Window, optional
         Part of the tile to return; all of it by default.
     device, precision : str
         Where, and in which of `PRECISIONS`, the convolutions run.
+    looks_map : ndarray of float32, (H, W), optional
+        L of every pixel, for networks of `registry.LOOKS_MAPS`; where it is not positive, L is
+        ``looks``. A knob is as many times L everywhere as it is of ``looks``.
+    class_map : ndarray of float32, (H, W), optional
+        Number of every pixel's class, from 1, for networks of `registry.CLASS_MAPS`; where it
+        is no class's, the network's own classifier decides.
 
     Returns
     -------
@@ -67,7 +81,7 @@ def despeckle_tile(
     Raises
     ------
     InvalidInput
-        When scale, looks or knob is not positive.
+        When scale, looks or knob is not positive, or the network takes no such map.
     """
     for name, value in (("scale", scale), ("number of looks", looks), ("knob", knob or looks)):
         if not (np.isfinite(value) and value > 0):
@@ -75,13 +89,32 @@ def despeckle_tile(
     card = model.card
     wanted = looks if knob is None else knob
     told = looks if card.affine else wanted
+    if looks_map is not None:
+        _check_map(card, "map of looks", looks_map, LOOKS_MAPS, intensity)
+    if class_map is not None:
+        _check_map(card, "map of classes", class_map, CLASS_MAPS, intensity)
     with torch.inference_mode():
         z = torch.from_numpy(np.where(valid, intensity, 0).astype(np.float32))[None, None]
         z = (z / scale).to(device)
         if not valid.all():
             z = fill_holes(z, torch.from_numpy(valid)[None, None].to(device))
         level = torch.tensor([told], dtype=torch.float32, device=device)
-        estimate = model(z, level, PRECISIONS[precision])
+        if looks_map is not None:
+            known = torch.from_numpy(np.where(looks_map > 0, looks_map, looks))
+            level = (known[None, None] * (told / looks)).float().to(device)
+        classes = None
+        if class_map is not None:
+            numbers = torch.from_numpy(np.nan_to_num(class_map).astype(np.int64))
+            classes = numbers[None].to(device) - 1
+
+        def network(image: Tensor, level: Tensor, classes: Tensor | None) -> Estimate:
+            given = {} if classes is None else {"classes": classes}
+            return model(image, level, PRECISIONS[precision], **given)
+
+        if ensemble:
+            estimate = self_ensemble(network, z, level, classes, card.divisor)
+        else:
+            estimate = network(z, level, classes)
     inside = _slices(inner)
     invalid = ~valid[inside]
     if not card.affine:
@@ -97,6 +130,20 @@ def despeckle_tile(
     b = (b * scale).astype(np.float32)
     b[invalid] = np.nan
     return {"x": _finish(x, invalid, scale), "a": a, "b": b}
+
+
+def _check_map(
+    card: ModelCard, name: str, values: FloatArray, takers: Sequence[str], intensity: FloatArray
+) -> None:
+    if card.architecture not in takers:
+        raise InvalidInput(
+            f"The model '{card.id}' takes no {name}: choose one of the architecture "
+            f"{' or '.join(takers)}, or leave the map out."
+        )
+    if values.shape != intensity.shape:
+        raise InvalidInput(
+            f"The {name} is {values.shape}, the tile {intensity.shape}: they must match."
+        )
 
 
 def fill_holes(z: Tensor, valid: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..core.errors import Cancelled, EngineError, InvalidInput
 from ..core.models import registry
@@ -19,7 +22,15 @@ from .interpreter import cure, find_python
 from .limits import Limits
 from .protocol import Hello
 from .shared_memory import TileLayout
-from .tiles import Loaded, TileRequest, TileResult, Tuned, TuningRequest
+from .tiles import (
+    Loaded,
+    TileRequest,
+    TileResult,
+    Trained,
+    TrainingRequest,
+    Tuned,
+    TuningRequest,
+)
 
 __all__ = [
     "Engine",
@@ -27,6 +38,8 @@ __all__ = [
     "Loaded",
     "TileRequest",
     "TileResult",
+    "Trained",
+    "TrainingRequest",
     "Tuned",
     "TuningRequest",
     "limit_shared_engine",
@@ -34,6 +47,9 @@ __all__ = [
 ]
 
 _WEIGHTS = ".safetensors"
+
+# Takes the fraction done and what was measured so far.
+Tell = Callable[[float, list[dict[str, float]]], None]
 
 
 class Engine:
@@ -188,14 +204,17 @@ class Engine:
         request.check()
         loaded = self._living(request.model or self._last_loaded, is_cancelled)
         shape, inner = request.intensity.shape, request.inner
+        inputs = tuple(request.maps)
         layout = TileLayout(
-            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs)
+            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs), inputs
         )
         slot = self._conversation.take_slot(is_cancelled)
         try:
             memory = slot.reserve(layout.size)
             layout.view(memory, "intensity")[...] = request.intensity
             layout.view(memory, "valid")[...] = request.valid
+            for name, values in request.maps.items():
+                layout.view(memory, name)[...] = values
         except BaseException:
             self._conversation.give_back(slot)
             raise
@@ -206,9 +225,11 @@ class Engine:
             "shape": list(shape),
             "inner": [int(n) for n in (inner.x, inner.y, inner.width, inner.height)],
             "outputs": list(request.outputs),
+            "inputs": list(inputs),
             "scale": float(request.scale),
             "looks": float(request.looks),
             "knob": None if request.knob is None else float(request.knob),
+            "ensemble": bool(request.ensemble),
         }
         return self._conversation.request(message, loaded.generation, Ticket(slot, layout))
 
@@ -230,7 +251,7 @@ class Engine:
     def finetune(
         self,
         request: TuningRequest,
-        progress: Callable[[float, list[dict[str, float]]], None],
+        progress: Tell,
         is_cancelled: IsCancelled,
     ) -> Tuned:
         """Fine-tune a model into a new weights file; tiles wait meanwhile.
@@ -265,19 +286,53 @@ class Engine:
                 "device": request.device,
                 "precision": request.precision,
             }
-            ticket = self._conversation.request(message, generation, Ticket())
-
-            def poll() -> bool:
-                part = self._conversation.progress(ticket)
-                progress(part, self._conversation.entries(ticket))
-                return is_cancelled()
-
-            reply = self._conversation.outcome(ticket, poll)
+            reply = self._converse(message, generation, progress, is_cancelled)
         # The last epoch may have come together with the reply.
         progress(1.0, reply["history"])
         del reply["type"], reply["id"]
         reply["card"] = ModelCard.from_json(reply["card"])
         return Tuned(**reply)
+
+    def train(self, request: TrainingRequest, progress: Tell, is_cancelled: IsCancelled) -> Trained:
+        """Train a network into a new weights file; tiles wait meanwhile.
+
+        Parameters
+        ----------
+        request : TrainingRequest
+        progress : callable
+            Called now and then, in this thread, with the fraction done and the log so far.
+        is_cancelled : callable
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError
+            No model is written then; the next call with the same request goes on from the
+            checkpoint.
+        """
+        generation = self._ready(is_cancelled)
+        with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+            message = {"op": "train", **request.hand_over(Path(folder))}
+            reply = self._converse(message, generation, progress, is_cancelled)
+            with np.load(message["samples"], allow_pickle=False) as arrays:
+                reply["samples"] = {name: arrays[name] for name in arrays.files}
+        progress(1.0, reply["log"])
+        del reply["type"], reply["id"]
+        reply["card"] = ModelCard.from_json(reply["card"])
+        return Trained(**reply)
+
+    def _converse(
+        self, message: dict[str, Any], generation: int, progress: Tell, is_cancelled: IsCancelled
+    ) -> dict[str, Any]:
+        """Send a long request, tell how it goes, and return the reply."""
+        ticket = self._conversation.request(message, generation, Ticket())
+
+        def poll() -> bool:
+            part = self._conversation.progress(ticket)
+            progress(part, self._conversation.entries(ticket))
+            return is_cancelled()
+
+        reply: dict[str, Any] = self._conversation.outcome(ticket, poll)
+        return reply
 
     def progress(self, ticket: int) -> float:
         """Fraction of a tile that is done, as far as known; 1 once it is fetched."""

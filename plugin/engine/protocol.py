@@ -1,7 +1,8 @@
 """What client and worker say to each other: one JSON object a line. Pixels go another way.
 
-Client to worker: ``load``, ``tile``, ``finetune``, ``cancel``, ``rest``, ``close``. Worker to
-client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``progress``, ``error``, ``idle``.
+Client to worker: ``load``, ``tile``, ``finetune``, ``train``, ``cancel``, ``rest``, ``close``.
+Worker to client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``trained``, ``progress``,
+``error``, ``idle``.
 Requests carry an ``id`` that grows; the reply carries the same.
 """
 
@@ -14,9 +15,12 @@ from typing import Any
 
 from ..core import errors
 
-VERSION = 2
+VERSION = 3
 
 OUTPUTS = ("x", "a", "b")
+
+# Arrays a tile may be given beyond its pixels, float32 of their shape: looks and class of each.
+MAPS = ("looks_map", "class_map")
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 

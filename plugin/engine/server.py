@@ -166,6 +166,7 @@ class Server:
             if not self._devices:
                 raise EngineError("This Python cannot compute: torch, numpy or safetensors lack.")
             answers = {"load": self._load, "tile": self._tile, "finetune": self._finetune}
+            answers["train"] = self._train
             reply = answers[request["op"]](request)
         except Exception as error:  # one request's failure must not end the process
             if not isinstance(error, SpecklessError):
@@ -201,7 +202,8 @@ class Server:
         started = time.perf_counter()
         inner = Window(*request["inner"])
         outputs = request["outputs"]
-        layout = TileLayout(tuple(request["shape"]), (inner.height, inner.width), outputs)
+        inputs = request["inputs"]
+        layout = TileLayout(tuple(request["shape"]), (inner.height, inner.width), outputs, inputs)
         memory = self._slots.map(request["slot"])
         task = TileTask(
             intensity=layout.view(memory, "intensity"),
@@ -210,7 +212,9 @@ class Server:
             scale=request["scale"],
             looks=request["looks"],
             knob=request["knob"],
+            ensemble=request["ensemble"],
             results={name: layout.view(memory, name) for name in outputs},
+            maps={name: layout.view(memory, name) for name in inputs},
         )
         names, warnings = self._computer.compute(
             request["handle"], task, self._watch(request["id"])
@@ -226,21 +230,31 @@ class Server:
     def _finetune(self, request: dict[str, Any]) -> dict[str, Any]:
         from .tuning import TuningTask
 
-        identifier = request["id"]
+        reply = TuningTask(request, self._devices, self._watch_entries(request["id"])).run()
+        self._computer.release_memory()
+        return {"type": "finetuned", "id": request["id"], **reply}
+
+    def _train(self, request: dict[str, Any]) -> dict[str, Any]:
+        from .training import TrainingTask
+
+        reply = TrainingTask(request, self._devices, self._watch_entries(request["id"])).run()
+        self._computer.release_memory()
+        return {"type": "trained", "id": request["id"], **reply}
+
+    def _watch_entries(self, identifier: int) -> Any:
+        """As `_watch`, and sends the entries of a list as they are added."""
+        plain = self._watch(identifier)
         told = 0
 
-        def watch(fraction: float, history: list[dict[str, float]]) -> None:
+        def watch(fraction: float, entries: list[dict[str, float]]) -> None:
             nonlocal told
             plain(fraction)
-            if len(history) > told:
-                news = {"fraction": fraction, "entries": history[told:]}
+            if len(entries) > told:
+                news = {"fraction": fraction, "entries": entries[told:]}
                 self._send({"type": "progress", "id": identifier, **news})
-                told = len(history)
+                told = len(entries)
 
-        plain = self._watch(identifier)
-        reply = TuningTask(request, self._devices, watch).run()
-        self._computer.release_memory()
-        return {"type": "finetuned", "id": identifier, **reply}
+        return watch
 
     def _watch(self, identifier: int) -> Any:
         """Return what is called between operations: cancels, and shows that work goes on."""

@@ -22,6 +22,7 @@ from ..jobs.despeckling import DespeckleJob, DespeckleResult
 from ..raster.creation import check_output
 from ..tasks.despeckling import DespeckleTask
 from ..toolbelt import log
+from . import history
 from .choices import ALGORITHM, Choices
 from .run_section import RunSection
 
@@ -69,8 +70,8 @@ class Runs(QObject):
             return
         all_bands = self._section.all_bands.isChecked()
         name = translate("Speckless", "{layer} despeckled").format(layer=layer.name())
-        output = self._section.output.filePath().strip()
-        output = output or QgsProcessingUtils.generateTempFilename("despeckled.tif")
+        wanted = self._section.output.filePath().strip()
+        output = wanted or QgsProcessingUtils.generateTempFilename("despeckled.tif")
         try:
             check_output(output, [choices.path])
         except RasterError as error:
@@ -88,6 +89,7 @@ class Runs(QObject):
         self.task = DespeckleTask(job, title, outcome, [layer])
         self.task.progressChanged.connect(self._section.show_progress)
         QgsApplication.taskManager().addTask(self.task)
+        history.record(ALGORITHM, choices.parameters(wanted, all_bands))
 
     def stop(self) -> None:
         """Cancel the run."""
@@ -109,8 +111,12 @@ class Runs(QObject):
         dialog = processing.createAlgorithmDialog(
             ALGORITHM, self._choices().parameters(output, all_bands)
         )
-        if dialog is not None:
-            dialog.show()
+        if dialog is None:
+            self._section.outcome.setText(
+                translate("Speckless", "Processing does not know {name}.").format(name=ALGORITHM)
+            )
+            return
+        dialog.show()
 
     def _output(self) -> tuple[str, bool]:
         section = self._section
@@ -147,16 +153,26 @@ class Runs(QObject):
                 s=result.seconds, device=result.device
             )
         )
-        for warning in result.warnings:
-            log.warning(warning)
-        added = QgsRasterLayer(job.output, name, "gdal")
+        if QgsProject.instance().mapLayer(layer_id) is None:
+            # The project was closed in the last moment: the result is not for the next one.
+            self._iface.messageBar().pushInfo(
+                "Speckless",
+                translate("Speckless", "{name} is done, its layer gone: {path}.").format(
+                    name=name, path=job.output
+                ),
+            )
+            return
+        # Without a style, where it gets one: QGIS's own reads pixels on the main thread.
+        is_styled = renderer is not None and result.domain != "complex"
+        options = QgsRasterLayer.LayerOptions(not is_styled)
+        added = QgsRasterLayer(job.output, name, "gdal", options)
         if not added.isValid():
             self._iface.messageBar().pushCritical(
                 "Speckless",
                 translate("Speckless", "QGIS cannot open {path}.").format(path=job.output),
             )
             return
-        if renderer is not None and result.domain != "complex":
+        if is_styled:
             added.setRenderer(renderer)
         _add_above(added, QgsProject.instance().mapLayer(layer_id))
         self._iface.messageBar().pushSuccess(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
+from ..core.models.registry import CLASS_MAPS, LOOKS_MAPS
 
 # Least and largest side of a tile without halo.
 TILE_SIZES = (16, 8192)
@@ -58,6 +59,20 @@ def check_model(
     if knob is not None and card.blind and not card.affine:
         raise InvalidInput(
             f"The model '{card.id}' has no knob: it is not told a number of looks. Leave KNOB out."
+        )
+
+
+def check_maps(card: ModelCard, looks_map: str | None, class_map: str | None) -> None:
+    """Refuse maps that the model would not read."""
+    if class_map and card.architecture not in CLASS_MAPS:
+        raise InvalidInput(
+            f"The model '{card.id}' does not go by classes: choose a class-aware model, or leave "
+            "CLASS_MAP out."
+        )
+    if looks_map and card.architecture not in LOOKS_MAPS:
+        raise InvalidInput(
+            f"The model '{card.id}' takes one number of looks for the whole scene: choose an "
+            "FFDNet model, or leave LOOKS_MAP out."
         )
 
 

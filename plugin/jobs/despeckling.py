@@ -20,8 +20,9 @@ from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
-from .checks import check_model, check_positive, check_tile_size
+from .checks import check_maps, check_model, check_positive, check_tile_size
 from .knob import choose_knob, correlation_warnings
+from .maps import ReadMap, map_on
 from .messages import Caution
 from .scenes import IsCancelled, Progress, measure_bands, output_domain, settle_looks, window_in
 
@@ -57,10 +58,18 @@ class DespeckleJob:
         Side of a tile without halo; 0 chooses.
     creation_options : sequence of str
         "NAME=VALUE" of the output's driver.
+    looks_map : str, optional
+        Raster on the input's pixel grid whose first band holds the looks of every pixel, for
+        models of `registry.LOOKS_MAPS`; where it has none, ``looks`` holds.
+    class_map : str, optional
+        The same, its first band the number of every pixel's class, from 1 in the order of the
+        card's classes, for models of `registry.CLASS_MAPS`; elsewhere their classifier decides.
     ratio, slope, bias : str, optional
         More rasters to write: input/estimate; a and b of an affine model (intensity).
     python : str, optional
         Interpreter of the engine.
+    ensemble : bool
+        Mean over the 8 flips and rotations: 8 times the cost, less error.
     """
 
     input: str
@@ -82,6 +91,9 @@ class DespeckleJob:
     python: str | None = None
     model_folders: Sequence[str] = ()
     knob_auto: bool = False
+    ensemble: bool = False
+    looks_map: str | None = None
+    class_map: str | None = None
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> DespeckleResult:
         """Do the work; on any error or cancel no output is left and old ones are untouched.
@@ -157,8 +169,10 @@ class DespeckleJob:
         maps = {"SLOPE": self.slope, "BIAS": self.bias}
         wanted = [name for name, path in maps.items() if path]
         check_model(card, self.knob, wanted, self.knob_auto)
+        check_maps(card, self.looks_map, self.class_map)
+        inputs = [path for path in (self.input, self.looks_map, self.class_map) if path]
         for output in self._outputs().values():
-            check_output(output, [self.input])
+            check_output(output, inputs)
 
     def _doubts(
         self, card: ModelCard, scene: dict[int, SceneStatistics], looks: float
@@ -239,6 +253,7 @@ class _Run:
         self.job, self.source, self.window, self.engine = job, source, window, engine
         self.card, self.scene, self.looks = loaded.card, scene, looks
         self.loaded, self.knob = loaded, knob
+        self.maps: dict[str, ReadMap] = {}
         self.ratio = StreamingMoments()
         self.warnings: list[str] = []
 
@@ -256,6 +271,11 @@ class _Run:
                 name: stack.enter_context(self._writer(name, path))
                 for name, path in self.job._outputs().items()
             }
+            for name, path in (
+                ("looks_map", self.job.looks_map), ("class_map", self.job.class_map),
+            ):  # fmt: skip
+                if path:
+                    self.maps[name] = stack.enter_context(map_on(self.source, path, name.upper()))
             waiting: deque[_Pending] = deque()
             todo = iter(work)
             while True:
@@ -288,8 +308,12 @@ class _Run:
         scale = self.card.scene_scale(scene.mean, scene.geometric_mean)
         maps = ("a", "b") if self.job.slope or self.job.bias else ()
         ticket = self.engine.submit(
-            TileRequest(intensity, valid, tile.inner, scale, self.looks, self.knob, ("x", *maps))
-        )
+            TileRequest(
+                intensity, valid, tile.inner, scale, self.looks, self.knob, ("x", *maps),
+                ensemble=self.job.ensemble,
+                maps={name: read(tile.source) for name, read in self.maps.items()},
+            )
+        )  # fmt: skip
         inner = tile.inner
         rows, columns = slice(inner.y, inner.bottom), slice(inner.x, inner.right)
         return _Pending(ticket, index, tile, intensity[rows, columns], valid[rows, columns])
@@ -318,7 +342,11 @@ class _Run:
             }[name],
             "SPECKLESS_DOMAIN": self.source.domain,
             "SPECKLESS_PRECISION": self.loaded.precision,
+            "SPECKLESS_SELF_ENSEMBLE": "yes" if self.job.ensemble else "no",
         }  # fmt: skip
+        for map_name, given in (("LOOKS", self.job.looks_map), ("CLASS", self.job.class_map)):
+            if given:
+                tags[f"SPECKLESS_{map_name}_MAP"] = Path(given).name
         return RasterWriter(
             path,
             self.source,

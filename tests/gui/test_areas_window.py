@@ -90,7 +90,8 @@ def test_undo_is_that_of_qgis(seen: dict[str, Any]) -> None:
 
 def test_corners_and_areas_are_moved(seen: dict[str, Any]) -> None:
     before, after = seen["moved corner"]
-    corners = [set(text[text.index("((") + 2 : -2].split(", ")) for text in (before, after)]
+    rings = [text.removeprefix("Polygon ((").removesuffix("))") for text in (before, after)]
+    corners = [set(ring.split(", ")) for ring in rings]
     assert len(corners[0] - corners[1]) == 1
     assert len(corners[1] - corners[0]) == 1
     before, after = seen["moved area"]

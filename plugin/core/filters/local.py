@@ -8,6 +8,7 @@ beyond the windows that hold it.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,19 +44,28 @@ def pad(image: Array, radius: int) -> Array:
     return padded
 
 
-def run_sums(values: Array, size: int, axis: int) -> Array:
-    """Return the sums of `size` neighbours along an axis, shorter by ``size - 1``."""
-    length = values.shape[axis] - size + 1
+def run_sums(values: Array, size: int, axis: int, step: int = 1) -> Array:
+    """Return the sums of `size` pixels, `step` apart along an axis.
+
+    Shorter by ``(size - 1) step``.
+    """
+    length = values.shape[axis] - (size - 1) * step
 
     def cut(array: Array, start: int, stop: int) -> Array:
         return array[start:stop] if axis == 0 else array[:, start:stop]
 
     total: Array | None = None
-    power, width, offset = values, 1, 0  # sums of `width` neighbours; where to go on from
+    is_own = False  # whether it may be changed
+    power, width, offset = values, step, 0  # sums of ``width / step``; where to go on from
     while size:
         if size & 1:
             part = cut(power, offset, offset + length)
-            total = part if total is None else total + part
+            if total is None:
+                total = part
+            elif is_own:
+                total += part
+            else:
+                total, is_own = total + part, True
             offset += width
         size >>= 1
         if size:
@@ -94,12 +104,102 @@ def window_counts(valid: BoolArray, radius: int) -> Array:
     """
     if not valid.all():
         return window_sums(pad(valid, radius).astype(np.uint16), radius).astype(np.float64)
-    spans = []
-    for length in valid.shape:
-        index = np.arange(length)
-        span = np.minimum(index + radius, length - 1) - np.maximum(index - radius, 0) + 1
-        spans.append(span.astype(np.float64))
-    return np.multiply.outer(spans[0], spans[1])
+    return np.multiply.outer(*(_spans(length, radius) for length in valid.shape))
+
+
+def _spans(length: int, radius: int) -> Array:
+    """Return how many pixels of an axis lie in the window around each of them."""
+    index = np.arange(length)
+    span = np.minimum(index + radius, length - 1) - np.maximum(index - radius, 0) + 1
+    return span.astype(np.float64)
+
+
+@functools.lru_cache(maxsize=32)
+def _full_counts(rows: int, columns: int, radius: int) -> tuple[Array, Array, Array]:
+    """Return the counts where all is valid and inverses, flat, rows padded by two radii."""
+    row = np.ones(columns + 2 * radius)
+    row[:columns] = _spans(columns, radius)
+    counts = np.multiply.outer(_spans(rows, radius), row).ravel()
+    found = counts, 1.0 / counts, 1.0 / np.maximum(counts - 1.0, 1.0)
+    for array in found:
+        array.flags.writeable = False
+    return found
+
+
+class Surroundings:
+    """Windows around the pixels of an image, laid out flat so that sums run through memory.
+
+    Rows are padded and laid end to end: a shift by a row or a column is one by a number of
+    places. Results have ``rows (columns + 2 radius)`` places; those of the padding hold numbers
+    without meaning, finite where all pixels are, and `image` leaves them out.
+
+    Parameters
+    ----------
+    values : ndarray, (rows, columns)
+        Any value where not valid.
+    valid : ndarray of bool, (rows, columns)
+    radius : int
+    """
+
+    def __init__(self, values: Array, valid: BoolArray, radius: int) -> None:
+        self._shape, self._radius = values.shape, radius
+        rows, columns = values.shape
+        self._width = columns + 2 * radius
+        self._flat = self._laid_out(values, valid, np.float64)
+        if valid.all():
+            self._counts = _full_counts(rows, columns, radius)
+        else:
+            there = self._sums(self._laid_out(valid, valid, np.uint16)).astype(np.float64)
+            inverse = 1.0 / np.maximum(there, 1.0)
+            self._counts = there, inverse, 1.0 / np.maximum(there - 1.0, 1.0)
+
+    def _laid_out(self, values: Array, valid: BoolArray, dtype: Any) -> Array:
+        rows, columns, radius = *self._shape, self._radius
+        tall = rows + 2 * radius
+        flat = np.zeros(tall * self._width + 2 * radius, dtype)
+        inside = flat[: tall * self._width].reshape(tall, self._width)
+        inside = inside[radius : radius + rows, radius : radius + columns]
+        if valid.all():
+            inside[...] = values
+        else:
+            np.copyto(inside, values, where=valid)
+        return flat
+
+    def _sums(self, flat: Array) -> Array:
+        side = 2 * self._radius + 1
+        return run_sums(run_sums(flat, side, 0, self._width), side, 0)
+
+    @property
+    def values(self) -> Array:
+        """The pixels themselves, 0 where not valid."""
+        start = self._radius * (self._width + 1)
+        return self._flat[start : start + self._shape[0] * self._width]
+
+    @property
+    def number(self) -> Array:
+        """Valid pixels of each window."""
+        return self._counts[0]
+
+    def mean(self) -> Array:
+        """Return the mean of each window's valid pixels, 0 where there is none."""
+        total = self._sums(self._flat)
+        total *= self._counts[1]
+        return total
+
+    def mean_and_variance(self) -> tuple[Array, Array]:
+        """Return mean and unbiased variance, 0 where there are fewer than one, two pixels."""
+        total = self._sums(self._flat)
+        mean = total * self._counts[1]
+        variance = self._sums(np.square(self._flat))
+        total *= mean
+        variance -= total
+        variance *= self._counts[2]
+        np.maximum(variance, 0.0, out=variance)
+        return mean, variance
+
+    def image(self, flat: Array) -> Array:
+        """Return the places that are pixels, (rows, columns)."""
+        return flat.reshape(self._shape[0], self._width)[:, : self._shape[1]]
 
 
 def local_mean(values: Array, valid: BoolArray, radius: int) -> Array:
@@ -108,7 +208,6 @@ def local_mean(values: Array, valid: BoolArray, radius: int) -> Array:
     Parameters
     ----------
     values : ndarray, (rows, columns)
-        0 where not valid.
     valid : ndarray of bool, (rows, columns)
     radius : int
 
@@ -117,9 +216,8 @@ def local_mean(values: Array, valid: BoolArray, radius: int) -> Array:
     ndarray of float64, (rows, columns)
         0 where there is no valid pixel.
     """
-    total = window_sums(pad(values.astype(np.float64, copy=False), radius), radius)
-    total /= np.maximum(window_counts(valid, radius), 1.0)
-    return total
+    around = Surroundings(values, valid, radius)
+    return around.image(around.mean())
 
 
 def local_statistics(values: Array, valid: BoolArray, radius: int) -> LocalStatistics:
@@ -128,7 +226,6 @@ def local_statistics(values: Array, valid: BoolArray, radius: int) -> LocalStati
     Parameters
     ----------
     values : ndarray, (rows, columns)
-        0 where not valid.
     valid : ndarray of bool, (rows, columns)
     radius : int
 
@@ -137,16 +234,9 @@ def local_statistics(values: Array, valid: BoolArray, radius: int) -> LocalStati
     In float64: ``sum(z²) - (sum z)² / n`` then holds the variance to nine digits where the
     standard deviation is as little as a thousandth of the mean (a million looks).
     """
-    padded = pad(values.astype(np.float64, copy=False), radius)
-    total = window_sums(padded, radius)
-    variance = window_sums(np.square(padded, out=padded), radius)
-    count = window_counts(valid, radius)
-    mean = total / np.maximum(count, 1.0)
-    total *= mean
-    variance -= total
-    variance /= np.maximum(count - 1.0, 1.0)
-    np.maximum(variance, 0.0, out=variance)
-    return LocalStatistics(count, mean, variance)
+    around = Surroundings(values, valid, radius)
+    mean, variance = around.mean_and_variance()
+    return LocalStatistics(*map(around.image, (around.number, mean, variance)))
 
 
 def squared_variation(statistics: LocalStatistics) -> Array:
@@ -156,4 +246,5 @@ def squared_variation(statistics: LocalStatistics) -> Array:
     """
     square = np.square(statistics.mean)
     # The least positive float32 squared is above this: nothing but zero means are caught.
-    return statistics.variance / np.maximum(square, 1e-300)
+    np.maximum(square, 1e-300, out=square)
+    return np.divide(statistics.variance, square, out=square)
