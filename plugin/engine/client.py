@@ -65,7 +65,7 @@ class Engine:
         CPU threads, by default one a core. The worker runs at low priority, so that the user's
         window stays responsive even so.
     memory : int, optional
-        MiB the worker may allocate; see `limits.Limits`.
+        MiB the worker may take; see `limits.Limits`.
     slots : int
         Tiles in flight.
 
@@ -420,7 +420,7 @@ def limit_shared_engine(threads: int | None, memory: int | None) -> None:
     threads : int or None
         CPU threads; None for torch's own choice.
     memory : int or None
-        MiB it may allocate; None for no bound.
+        MiB it may take; None for no bound.
 
     Raises
     ------

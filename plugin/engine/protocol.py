@@ -108,7 +108,7 @@ class Hello:
     threads : int
         CPU threads torch computes with.
     memory_limit : int
-        MiB of main memory it may allocate; 0 where there is no bound.
+        MiB it may take; 0 where there is no bound.
     managed : bool
         The interpreter belongs to the operating system, where pip refuses to install.
     pid : int

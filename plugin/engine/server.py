@@ -122,15 +122,15 @@ class Server:
         from .shared_memory import SlotReader
 
         self._devices = devices.find_devices()
-        memory = limits.apply(self._bounds, torch)
+        limits.apply(self._bounds, torch)
         self._models = Models(self._devices)
-        self._computer = TileComputer(self._models)
+        self._computer = TileComputer(self._models, room=limits.room_for_tiles(self._bounds))
         self._slots = SlotReader()
         return Hello(
             devices=self._devices,
             default_device=devices.default_device(self._devices),
             threads=torch.get_num_threads(),
-            memory_limit=memory,
+            memory_limit=self._bounds.memory or 0,
             **values,
         )
 

@@ -93,6 +93,7 @@ class AreaTool(QgsMapTool):
         """Set a corner, or begin to drag."""
         if event.button() != Qt.MouseButton.LeftButton:
             return
+        self._closed_by_click = False  # should the second release of a double click not have come
         self._pressed = self._last = event.pos()
         if self.shape == FREEHAND or (self.shape == RECTANGLE and not self._points):
             self._points = [event.mapPoint()]

@@ -22,19 +22,20 @@ class Numbers(QFrame):
         super().__init__(parent)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(2, 1)
+        # The widest text there is, so that a narrow panel cuts none.
+        widest = self.fontMetrics().horizontalAdvance("-0.02 · -0.01")
+        for column in (1, 2):
+            grid.setColumnMinimumWidth(column, widest)
         self._cells: dict[tuple[str, int], QLabel] = {}
         for column, title in (
             (1, translate("Speckless", "Original")),
             (2, translate("Speckless", "Despeckled")),
         ):
             head = QLabel(title)
-            font = head.font()
-            font.setBold(True)
-            head.setFont(font)
             head.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(head, 0, column)
         rows = (
@@ -129,7 +130,7 @@ class Numbers(QFrame):
                 "enl": number(image.enl, 3),
             }
             if image.enl_low is not None and image.enl_high is not None:
-                interval = f"{number(image.enl_low, 3)} … {number(image.enl_high, 3)}"
+                interval = f"{number(image.enl_low, 3)}–{number(image.enl_high, 3)}"
             pair = image.correlation_x, image.correlation_y
             if pair != (None, None):
                 correlation = " · ".join(_NONE if r is None else f"{r:.2f}" for r in pair)

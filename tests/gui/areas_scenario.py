@@ -26,7 +26,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication
+from qgis.PyQt.QtWidgets import QApplication, QLineEdit
 from qgis.utils import iface
 
 FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
@@ -260,7 +260,8 @@ def manage() -> None:
     view.setFocus()
     QTest.keyClick(view, Qt.Key.Key_F2)
     QTest.qWait(50)
-    editor = QApplication.focusWidget()
+    editor = view.findChild(QLineEdit)
+    assert editor is not None, "F2 opened no editor"
     QTest.keyClick(editor, Qt.Key.Key_A, CONTROL)
     QTest.keyClicks(editor, "Wheat")
     QTest.keyClick(editor, Qt.Key.Key_Return)
@@ -433,6 +434,8 @@ def look() -> None:
 def scenario() -> None:
     global scene_layer
     iface.mainWindow().resize(1600, 1000)
+    # Without a window manager no window is active, and keys go nowhere.
+    QApplication.setActiveWindow(iface.mainWindow())
     scene_layer = iface.addRasterLayer(SCENE, "scene")
     panel = dock()
     panel.setUserVisible(True)
@@ -452,6 +455,7 @@ def scenario() -> None:
             # The other parts tell something too.
             seen.setdefault("errors", []).append(traceback.format_exc())
             shot(f"areas_error_{part.__name__}")
+        (FOLDER / "areas_seen.json").write_text(json.dumps(seen, indent=1))
         seen[f"seconds of {part.__name__}"] = round(time.monotonic() - started, 1)
 
 

@@ -72,7 +72,7 @@ def test_live_numbers_are_those_of_the_area(seen: dict[str, Any]) -> None:
     assert seen["live"] == seen["area"]
     n = int(seen["live"]["n"].replace("\u202f", ""))
     assert 7500 < n < 8500
-    low, high = (float(part) for part in seen["live"]["range"].split(" … "))
+    low, high = (float(part) for part in seen["live"]["range"].split("–"))
     assert low < LOOKS < high
     assert float(seen["live"]["mean"]) == pytest.approx(1, abs=0.03)
     assert "·" in seen["live"]["correlation"]
