@@ -15,6 +15,7 @@ from .despeckle import DespeckleAlgorithm
 from .filters import FILTER_ALGORITHMS
 from .finetune import FineTuneAlgorithm
 from .roi_statistics import RoiStatisticsAlgorithm
+from .simulate import SimulateAlgorithm
 
 
 class ShippedModel(QgsProcessingModelAlgorithm):
@@ -72,6 +73,7 @@ class SpecklessProvider(QgsProcessingProvider):
         self.addAlgorithm(FineTuneAlgorithm())
         self.addAlgorithm(RoiStatisticsAlgorithm())
         self.addAlgorithm(AssessAlgorithm())
+        self.addAlgorithm(SimulateAlgorithm())
         for algorithm in FILTER_ALGORITHMS:
             self.addAlgorithm(algorithm())
         for path in sorted(plugin_path("resources", "models").glob("*.model3")):
