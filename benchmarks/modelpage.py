@@ -97,8 +97,8 @@ def page(folder: Path) -> str:
     lines += [
         "",
         "Operations are multiplications and additions, each counted, of the convolutions and "
-        "matrix products, without halos. The receptive field is the side of the square that an output "
-        "pixel depends on.",
+        "matrix products, without halos. The receptive field is the side of the square that an "
+        "output pixel depends on.",
         "",
         "## Which to take",
         "",

@@ -261,7 +261,7 @@ def test_folders_without_images_are_refused(tmp_path):
     with pytest.raises(SpecklessError, match="no valid pixel"):
         read_clean(str(tmp_path), None, "intensity", never)
     (tmp_path / "broken.tif").write_bytes(b"no raster")
-    with pytest.raises(SpecklessError, match="broken.tif"):
+    with pytest.raises(SpecklessError, match="broken"):
         read_clean(str(tmp_path), None, "intensity", never)
 
 
