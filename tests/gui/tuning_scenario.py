@@ -109,6 +109,7 @@ def start_tuning() -> Any:
 def start_run() -> Any:
     """Click, with a network that takes seconds."""
     panel = dock()
+    panel.knob_section.preview.setChecked(False)
     models = panel.model_section.models
     models.setCurrentIndex(models.findData("tiny-slow"))
     panel.run_section.run.click()
