@@ -125,7 +125,7 @@ def outlines() -> list[str]:
 
 def numbers() -> dict[str, str]:
     table = section().numbers
-    names = ("n", "mean", "std", "cx", "enl", "range", "correlation")
+    names = ("n", "mean", "std", "cx", "enl", "range", "correlation_x")
     return {name: table.text(name, 1) for name in names}
 
 
