@@ -11,6 +11,7 @@ from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
 from ..core.display import Colours
 from .numbers import number
+from .widgets import ink
 
 _BAR = 8
 
@@ -75,7 +76,7 @@ class Legend(QWidget):
         painter.drawImage(bar, self._image, QRectF(self._image.rect()))
         painter.setPen(self.palette().color(QPalette.ColorRole.Mid))
         painter.drawRect(bar)
-        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+        painter.setPen(ink(self))
         below = QRectF(0, _BAR + 2, width, self.height() - _BAR - 2)
         last = len(self._texts) - 1
         for index, text in enumerate(self._texts):
