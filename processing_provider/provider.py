@@ -15,6 +15,7 @@ from .despeckle import DespeckleAlgorithm
 from .filters import FILTER_ALGORITHMS
 from .finetune import FineTuneAlgorithm
 from .roi_statistics import RoiStatisticsAlgorithm
+from .simulate import SimulateAlgorithm
 from .temporalreference import TemporalReferenceAlgorithm
 from .train import TrainAlgorithm
 
@@ -76,6 +77,7 @@ class SpecklessProvider(QgsProcessingProvider):
         self.addAlgorithm(TrainAlgorithm())
         self.addAlgorithm(TemporalReferenceAlgorithm())
         self.addAlgorithm(AssessAlgorithm())
+        self.addAlgorithm(SimulateAlgorithm())
         for algorithm in FILTER_ALGORITHMS:
             self.addAlgorithm(algorithm())
         for path in sorted(plugin_path("resources", "models").glob("*.model3")):

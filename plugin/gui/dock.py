@@ -214,6 +214,7 @@ class SpecklessDock(QgsDockWidget):
     def _on_layer(self, layer: QgsRasterLayer | None) -> None:
         self.scene, self._given_looks = None, None
         self.previewer.set_layer(layer)
+        self.run_section.output.setFilePath("")  # it was meant for the other one
         chosen = Choices(model=self.choices.model)
         if layer is None:
             self.layer_section.show_message(translate("Speckless", "Add a SAR image to the map."))
@@ -339,6 +340,8 @@ class SpecklessDock(QgsDockWidget):
             text += " " + warning
         self.knob_section.status.setText(text)
         title = self.knob_section.views.currentText()
+        if self.choices.model_file:
+            title = translate("Speckless", "{view}, tuned").format(view=title)
         self.previewer.item.set_captions(translate("Speckless", "Original"), title)
 
     def _on_idle(self, reason: str) -> None:

@@ -12,7 +12,6 @@ from qgis.PyQt.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QSizePolicy,
     QSlider,
@@ -24,15 +23,13 @@ from qgis.PyQt.QtWidgets import (
 from ..jobs.knob_search import RiskCurve
 from .legend import Legend
 from .risk_plot import RiskPlot
-from .widgets import Section, caption, note, theme_icon, tool_button
+from .widgets import Section, caption, note, small, theme_icon, tool_button
 
 translate = QCoreApplication.translate
 
 # The slider goes in sixteenths of an octave, four octaves either way.
 OCTAVES = 4
 _STEPS = 16
-
-_SMALL = 0.85
 
 
 class KnobSection(Section):
@@ -174,7 +171,7 @@ class KnobSection(Section):
         self.value.setKeyboardTracking(False)
         self.value.setToolTip(tip)
         self.value.setAccessibleName(translate("Speckless", "Knob as number of looks"))
-        self.readiness = _small("")
+        self.readiness = small("")
         self.plot = RiskPlot(self.place_of)
         self.plot.hide()
         self.risk_note = note()
@@ -183,9 +180,9 @@ class KnobSection(Section):
         row.addWidget(self.value)
         row.addWidget(self.readiness, 1, Qt.AlignmentFlag.AlignRight)
         ends = QHBoxLayout()
-        ends.addWidget(_small(translate("Speckless", "smoother")))
+        ends.addWidget(small(translate("Speckless", "smoother")))
         ends.addStretch(1)
-        ends.addWidget(_small(translate("Speckless", "sharper")))
+        ends.addWidget(small(translate("Speckless", "sharper")))
         self.box.addLayout(row)
         self.box.addWidget(self.slider)
         self.box.addWidget(self.plot)
@@ -360,12 +357,3 @@ class KnobSection(Section):
         self.slider.blockSignals(True)
         self.slider.setValue(round(_STEPS * math.log2(turn)))
         self.slider.blockSignals(False)
-
-
-def _small(text: str) -> QLabel:
-    """Label in smaller print."""
-    label = QLabel(text)
-    font = label.font()
-    font.setPointSizeF(font.pointSizeF() * _SMALL)
-    label.setFont(font)
-    return label

@@ -84,7 +84,9 @@ class RiskPlot(QWidget):
         painter.end()
 
     def _draw_marks(self, painter: QPainter, frame: QRectF, curve: RiskCurve) -> None:
-        text = self.palette().color(QPalette.ColorRole.Text)
+        # Dark themes of QGIS colour text by style sheets, which the palette does not tell.
+        is_dark = self.palette().color(QPalette.ColorRole.Base).lightness() < 128
+        text = QColor("#dddddd" if is_dark else "#222222")
         for knob, style in (
             (curve.looks, Qt.PenStyle.DashLine),
             (self._knob, Qt.PenStyle.SolidLine),

@@ -441,6 +441,12 @@ def look() -> None:
     QgsApplication.setUITheme("Night Mapping")
     QTest.qWait(500)
     shot("areas_dark")
+    page = qgis.utils.plugins["speckless"].options.createWidget(None)
+    page.resize(640, 560)
+    page.show()
+    QTest.qWait(300)
+    shot("areas_options_dark", page)
+    page.close()
     QgsApplication.setUITheme("default")
 
 
@@ -506,18 +512,9 @@ def scenario() -> None:
     assert wait_for(lambda: panel.scene is not None)
     only = os.environ.get("SPECKLESS_TEST_ONLY", "").split()
     for part in (
-        draw,
-        edit,
-        lock,
-        manage,
-        keep,
-        suggest,
-        other_crs,
-        time_moves,
+        draw, edit, lock, manage, keep, suggest, other_crs, time_moves, options, without_torch,
         look,
-        options,
-        without_torch,
-    ):
+    ):  # fmt: skip
         if only and part.__name__ not in only:
             continue
         (FOLDER / "areas_at.txt").write_text(part.__name__)

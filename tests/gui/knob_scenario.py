@@ -59,7 +59,14 @@ def is_whole() -> bool:
 
 
 def is_at_rest() -> bool:
-    return is_whole() and not dock().previewer.is_busy
+    panel = dock()
+    # What a thread has told may still be on its way to the window.
+    return (
+        is_whole()
+        and not panel.previewer.is_busy
+        and panel.previewer.picture.knob == panel.choices.knob
+        and panel.previewer.picture.preview.is_exact(panel.choices.knob)
+    )
 
 
 def choose(layer: Any, model: str) -> None:
@@ -137,7 +144,6 @@ def told(layer: Any) -> None:
     section.value.setValue(panel.choices.looks / 3)
     assert wait_for(lambda: bool(drawn))
     first = drawn[0]
-    assert wait_for(lambda: panel.previewer.picture.preview.knob == panel.choices.knob)
     assert wait_for(is_at_rest)
     panel.previewer.drawn.disconnect(drawn.append)
     last = panel.previewer.picture
@@ -253,6 +259,7 @@ def kill() -> None:
     seen["failure is told"] = wait_for(lambda: bool(section.status.text()))
     seen["failure"] = section.status.text()
     seen["layers after"] = len(QgsProject.instance().mapLayers())
+    seen["areas after"] = len(panel.areas.features())
     seen["picture after"] = panel.previewer.picture is not None
     models = panel.model_section.models
     models.setCurrentIndex(models.findData("knob-affine"))

@@ -29,6 +29,7 @@ def test_closing_in_the_middle_is_clean(part: str, tmp_path: Path) -> None:
     output.mkdir()
     save_tiny(models / "tiny-slow.safetensors", layers=21, channels=64, blocks=5)
     variables = {
+        "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
         "SPECKLESS_TEST_OUTPUT": str(output),
         "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
         "SPECKLESS_TEST_MODELS": str(models),

@@ -142,7 +142,7 @@ def test_legends_fit_the_views(seen: dict[str, Any]) -> None:
     assert seen["legend of difference"][2] == "0"
     assert seen["legend of difference"][3].endswith("dB")
     assert seen["legend of a"] == [True, "0", "0.50", "1.0"]
-    assert seen["legend of b"] == seen["legend of despeckled"] == [False]
+    assert seen["legend of b"] == seen["legend of despeckled"] == [False, "", "", ""]
 
 
 @pytest.mark.parametrize("model", ["knob-affine", "knob-told"])
@@ -165,7 +165,7 @@ def test_death_of_the_engine_is_told_and_survived(seen: dict[str, Any]) -> None:
     assert 0 < seen["part when killed"] < 1
     assert seen["failure is told"]
     assert "engine ended unexpectedly" in seen["failure"]
-    assert seen["layers after"] == 2
+    assert [seen["layers after"], seen["areas after"]] == [3, 1]
     assert seen["picture after"]
     assert seen["works again"]
     assert seen["another process"]

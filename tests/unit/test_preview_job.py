@@ -146,10 +146,9 @@ def test_network_told_looks_turns_at_once_when_it_was_run_at_anchors(
     scene: str, weights: dict[str, str]
 ) -> None:
     maker = PreviewMaker(SceneCache())
+    here = Window(0, 0, 200, 150)
 
-    whole = Window(0, 0, 200, 150)
-
-    def request(knob: float, window: Window = whole) -> PreviewRequest:
+    def request(knob: float, window: Window = here) -> PreviewRequest:
         return PreviewRequest(
             scene, 1, window, model_file=weights["ffdnet"], looks=1.0, knob=knob, device="cpu",
             precision="fp32",
