@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import Cancelled, InvalidInput, SpecklessError
@@ -153,13 +153,18 @@ class CompareJob:
 
     def _plan(self, window: Window, looks: float, work: str) -> list[_Method]:
         plan: list[_Method] = []
-        # Unambiguous files whatever the filters' variants.
+
+        def free(name: str) -> str:
+            # A filter may come more than once, with other settings.
+            count = sum(1 for method in plan if method.id == name) + 1
+            return str(Path(work, f"{name}.tif" if count == 1 else f"{name}-{count}.tif"))
+
         for filter in self.filters:
-            path = str(Path(work, f"{filter.id}.tif"))
+            path = free(filter.id)
             job = FilterJob(self.input, path, filter, [self.band], self.domain, looks, window)
-            plan.append(_Method(filter.title, FILTER, path, job.run))
+            plan.append(_Method(filter.id, filter.title, FILTER, path, job.run))
         for model in self.models:
-            path = str(Path(work, f"{model}.tif"))
+            path = free(model)
             network = DespeckleJob(
                 input=self.input,
                 output=path,
@@ -173,8 +178,8 @@ class CompareJob:
                 python=self.python,
                 model_folders=self.model_folders,
             )
-            plan.append(_Method(model, NETWORK, path, network.run))
-        plan += [_Method(Path(path).stem, RASTER, path, None) for path in self.rasters]
+            plan.append(_Method(model, model, NETWORK, path, network.run))
+        plan += [_Method(path, Path(path).stem, RASTER, path, None) for path in self.rasters]
         return _distinct(plan)
 
     def _result(
@@ -277,6 +282,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Method:
+    id: str
     name: str
     kind: str
     path: str
@@ -291,7 +297,7 @@ def _distinct(plan: list[_Method]) -> list[_Method]:
         seen[method.name] = seen.get(method.name, 0) + 1
         count = seen[method.name]
         name = method.name if count == 1 else f"{method.name} ({count})"
-        found.append(_Method(name, method.kind, method.path, method.run))
+        found.append(replace(method, name=name))
     return found
 
 

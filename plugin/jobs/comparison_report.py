@@ -25,6 +25,8 @@ _EDGES = (
 )
 # Beyond this change of the mean level (dB) a method is no candidate.
 _BIASED = 0.5
+# Share of the speckle's variance below which a method is said to leave much of it in.
+_RAW = 0.5
 
 _COLUMNS = (
     ("ENL_DESPECKLED", "ENL"),
@@ -141,6 +143,9 @@ def answer(found: Comparison) -> str:
     biased = [m.name for m in found.assessed if abs(m.value("BIAS_DB") or 0.0) > _BIASED]
     if biased:
         text += f" The mean level was changed by more than {_BIASED} dB by {', '.join(biased)}."
+    raw = [m.name for m in found.assessed if (m.value("VARIANCE_RATIO_LOOKS") or 1.0) < _RAW]
+    if raw:
+        text += f" Much speckle is left in by {', '.join(raw)}: what is not filtered stays sharp."
     return text + " Look at the pictures and their ratios before you choose."
 
 
@@ -220,7 +225,8 @@ def _brief(value: float | None, name: str) -> str:
     if name == "ENL_DESPECKLED":
         return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
     places = {"HOMOGENEITY_EXCESS": 1, "PSNR": 2}.get(name, 2 if name.endswith("_DB") else 3)
-    return f"{value:.{places}f}".replace("-", "−")
+    # Adding zero makes -0.0 plain.
+    return f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
 
 
 def _contact_sheet(page: Page, found: Comparison) -> None:
