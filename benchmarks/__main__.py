@@ -21,6 +21,7 @@ BENCHMARKS = {
     "looks": "the number of looks found against the true one, white and correlated speckle",
     "stack": "the instant knob by interpolation against the network run at each L",
     "cures": "correlated speckle on the five-date scenes: what knob and fine-tuning bring",
+    "peers": "the classical filters against OTB and SAGA in one run: speed, memory, agreement",
     "multidate": "real five-date scenes: one date despeckled against the mean of the others",
 }
 
