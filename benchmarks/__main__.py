@@ -28,6 +28,7 @@ BENCHMARKS = {
     "modeldates": "all models on real five-date scenes, before and after their own tuning",
     "modelpage": "docs/models.md from the cards of the models",
     "half": "a weights file in half precision, if its PSNR does not move",
+    "peers": "the classical filters against OTB and SAGA in one run: speed, memory, agreement",
     "multidate": "real five-date scenes: one date despeckled against the mean of the others",
 }
 
