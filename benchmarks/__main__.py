@@ -25,6 +25,10 @@ BENCHMARKS = {
     "looks": "the number of looks found against the true one, white and correlated speckle",
     "stack": "the instant knob by interpolation against the network run at each L",
     "cures": "correlated speckle on the five-date scenes: what knob and fine-tuning bring",
+    "models": "all models on images: PSNR, SSIM, time, memory; the papers' rows",
+    "modeldates": "all models on real five-date scenes, before and after their own tuning",
+    "modelpage": "docs/models.md from the cards of the models",
+    "half": "a weights file in half precision, if its PSNR does not move",
     "multidate": "real five-date scenes: one date despeckled against the mean of the others",
 }
 

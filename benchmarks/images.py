@@ -130,6 +130,7 @@ def estimate(
     knob: float | None = None,
     device: str = "cpu",
     precision: str = "fp32",
+    ensemble: bool = False,
 ) -> dict[str, Image]:
     """ "x", and of affine models "a" and "b", of a whole image."""
     return despeckle_tile(
@@ -141,6 +142,7 @@ def estimate(
         knob=knob,
         device=device,
         precision=precision,
+        ensemble=ensemble,
     )
 
 

@@ -124,6 +124,7 @@ class DespeckleAlgorithm(DespeckleParameters):
             python=settings.engine_python or None,
             model_folders=[str(folder) for folder in settings.model_folders()],
             knob_auto=self.parameterAsBool(parameters, self.KNOB_AUTO, context),
+            ensemble=self.parameterAsBool(parameters, self.SELF_ENSEMBLE, context),
             looks_map=self._map(parameters, self.LOOKS_MAP, context),
             class_map=self._map(parameters, self.CLASS_MAP, context),
         )

@@ -162,6 +162,7 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )
+        self.add_self_ensemble()
         self.add(
             QgsProcessingParameterRasterLayer(
                 self.LOOKS_MAP, translate("Speckless", "Map of looks"), optional=True

@@ -123,7 +123,8 @@ class FineTuneAlgorithm(FineTuneParameters):
                 learn = learning_window(area, window)
         self.warn_of_options(layer, feedback)
         tuning = self._tuning(parameters, context, source, learn, area)
-        self._job = AdaptJob(tuning, extent=window)
+        ensemble = self.parameterAsBool(parameters, self.SELF_ENSEMBLE, context)
+        self._job = AdaptJob(tuning, extent=window, ensemble=ensemble)
         self._renderer = shown_renderer(layer, tuning.bands or (), context)
         return True
 
@@ -235,8 +236,9 @@ class FineTuneAlgorithm(FineTuneParameters):
             feedback.pushWarning(
                 translate(
                     "Speckless",
-                    "No epoch lowered the estimated risk: the tuned model is the one it started "
-                    "from. Try a lower learning rate, more pixels, or another area.",
+                    "By the held-out pixels no epoch was better than the start: the tuned model "
+                    "is the one it started from. Try a lower learning rate, more pixels, or "
+                    "another area.",
                 )
             )
         change, error = tuned.risk_change

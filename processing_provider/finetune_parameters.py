@@ -169,8 +169,8 @@ class FineTuneParameters(NetworkAlgorithm):
             ),
             translate(
                 "Speckless",
-                "Rounds over the pixels, at most; it ends after three that did not lower the "
-                "risk. The paper takes 10.",
+                "Rounds over the pixels, at most; it ends after three that the held-out pixels "
+                "do not bear out. The paper takes 10.",
             ),
         )  # fmt: skip
         self.add(
@@ -181,8 +181,8 @@ class FineTuneParameters(NetworkAlgorithm):
             ),
             translate(
                 "Speckless",
-                "Of the Adam optimiser, per step. By default 1.2e-5 for full (the paper's), "
-                "3e-4 for head, 1e-3 for scale. Lower it where the risk rises.",
+                "Of the Adam optimiser, per step. By default 3e-5 for full (the paper: "
+                "1.2e-5), 3e-4 for head, 1e-3 for scale. Lower it where the risk rises.",
             ),
         )  # fmt: skip
         self.add(
@@ -266,6 +266,7 @@ class FineTuneParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )  # fmt: skip
+        self.add_self_ensemble()
         self.add_device(PRECISIONS[:3])
 
     def _add_outputs(self) -> None:

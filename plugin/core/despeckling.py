@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from .affine import turn
+from .ensemble import self_ensemble
 from .errors import InvalidInput
-from .models.base import Despeckler
+from .models.base import Despeckler, Estimate
 from .models.card import FILL_RADIUS, ModelCard
 from .models.registry import CLASS_MAPS, LOOKS_MAPS
 from .tiling import Window
@@ -35,6 +36,7 @@ def despeckle_tile(
     scale: float,
     looks: float,
     knob: float | None = None,
+    ensemble: bool = False,
     inner: Window | None = None,
     device: str | torch.device = "cpu",
     precision: str = "fp32",
@@ -57,6 +59,8 @@ def despeckle_tile(
     knob : float, optional
         L the result is wanted for: affine maps are turned to it (`affine.turn`), networks
         that read L are told it instead. Blind networks without a map have no knob.
+    ensemble : bool
+        Mean over the 8 flips and rotations, see `ensemble.self_ensemble`.
     inner : Window, optional
         Part of the tile to return; all of it by default.
     device, precision : str
@@ -98,11 +102,19 @@ def despeckle_tile(
         if looks_map is not None:
             known = torch.from_numpy(np.where(looks_map > 0, looks_map, looks))
             level = (known[None, None] * (told / looks)).float().to(device)
-        given = {}
+        classes = None
         if class_map is not None:
             numbers = torch.from_numpy(np.nan_to_num(class_map).astype(np.int64))
-            given["classes"] = numbers[None].to(device) - 1
-        estimate = model(z, level, PRECISIONS[precision], **given)
+            classes = numbers[None].to(device) - 1
+
+        def network(image: Tensor, level: Tensor, classes: Tensor | None) -> Estimate:
+            given = {} if classes is None else {"classes": classes}
+            return model(image, level, PRECISIONS[precision], **given)
+
+        if ensemble:
+            estimate = self_ensemble(network, z, level, classes, card.divisor)
+        else:
+            estimate = network(z, level, classes)
     inside = _slices(inner)
     invalid = ~valid[inside]
     if not card.affine:

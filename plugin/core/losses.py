@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from .errors import InvalidInput
+from .models import layers
 from .models.base import Estimate
 
 _FLOOR = 1e-6
@@ -88,9 +89,7 @@ def mixed_loss(estimate: Tensor, clean: Tensor) -> Tensor:
 
 def total_variation(estimate: Estimate, looks: Tensor) -> Tensor:
     """Mean over pixels of the gradient's length, √(dx² + dy²): the true total variation [4]_."""
-    dx, dy = _differences(estimate.x)
-    # The root's gradient at zero is infinite; so small a slope does not count.
-    return (dx.square() + dy.square() + 1e-12).sqrt().mean()
+    return layers.total_variation(estimate.x)
 
 
 def asymmetric(estimate: Estimate, looks: Tensor) -> Tensor:
@@ -137,9 +136,13 @@ TERM_FUNCTIONS: dict[str, Term] = {
 
 
 def combined(loss: str, terms: dict[str, float]) -> Callable[[Estimate, Tensor, Tensor], Tensor]:
-    """The loss of a recipe, of (estimate, clean, looks): its main one plus weighted terms."""
+    """The loss of a recipe, of (estimate, clean, looks): its main one plus weighted terms.
+
+    Terms of other names are networks' own, see `Despeckler.training_loss`.
+    """
     main = LOSS_FUNCTIONS[loss]
-    weighted = [(weight, TERM_FUNCTIONS[name]) for name, weight in terms.items()]
+    known = TERM_FUNCTIONS.items()
+    weighted = [(terms[name], function) for name, function in known if name in terms]
 
     def total(estimate: Estimate, clean: Tensor, looks: Tensor) -> Tensor:
         value = main(estimate.x, clean)

@@ -9,7 +9,11 @@ from typing import Any
 from .errors import InvalidInput
 
 LOSSES = ("mse", "l1", "ssim", "ms-ssim", "mixed", "log", "log-cosh")
-TERMS = ("tv", "asymmetric", "noise_tv")
+# Of any network, of AINDNet, deSpeckNet and ScaoedNet.
+TERMS = (
+    *("tv", "asymmetric", "noise_tv"),
+    *("level", "clean", "noisy", "variation", "stages", "noise"),
+)
 LAWS = ("uniform", "log")
 SCHEDULES = ("halve", "cosine")
 
@@ -47,7 +51,8 @@ class Recipe:
         or ln cosh, which see dark pixels as well as bright ones. See `losses`.
     terms : dict
         Weights of what is added: "tv", the estimate's total variation; "asymmetric" and
-        "noise_tv", of networks that estimate the noise level.
+        "noise_tv", of networks that estimate the noise level; and the network's own terms, see
+        its `training_loss`, with its defaults where left out.
     dynamic_range : tuple of float
         (lo, hi): images become exp((g - ½)·r) with r from U[lo, hi]; (0, 0) keeps g.
     blur : tuple of float

@@ -1,7 +1,8 @@
 """What client and worker say to each other: one JSON object a line. Pixels go another way.
 
-Client to worker: ``load``, ``tile``, ``finetune``, ``cancel``, ``rest``, ``close``. Worker to
-client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``progress``, ``error``, ``idle``.
+Client to worker: ``load``, ``tile``, ``finetune``, ``train``, ``cancel``, ``rest``, ``close``.
+Worker to client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``trained``, ``progress``,
+``error``, ``idle``.
 Requests carry an ``id`` that grows; the reply carries the same.
 """
 
@@ -106,6 +107,8 @@ class Hello:
         What ``auto`` stands for.
     threads : int
         CPU threads torch computes with.
+    memory_limit : int
+        MiB it may take; 0 where there is no bound.
     managed : bool
         The interpreter belongs to the operating system, where pip refuses to install.
     pid : int
@@ -121,6 +124,7 @@ class Hello:
     devices: list[DeviceInfo] = field(default_factory=list)
     default_device: str = "cpu"
     threads: int = 0
+    memory_limit: int = 0
     managed: bool = False
     pid: int = 0
 

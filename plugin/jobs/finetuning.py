@@ -27,7 +27,7 @@ from ..raster.creation import make_workspace
 from ..raster.source import RasterSource
 from .checks import check_affine, check_positive
 from .finetune_result import FineTuneResult
-from .messages import Caution
+from .messages import Caution, Epoch
 from .scenes import IsCancelled, Progress, measure_bands, settle_looks
 
 BoolArray = npt.NDArray[np.bool_]
@@ -133,8 +133,9 @@ class FineTuneJob:
             scenes = self._scenes(source, card.halo, scales, is_cancelled)
             domain = source.domain
         warnings: list[str] = []
-        correlation, stride = self._whiten(scenes, warnings)
-        recipe = self._recipe(self.knob or looks, stride)
+        correlated = any(band.correlated for band in statistics.values())
+        correlation, stride = self._whiten(scenes, correlated, warnings)
+        recipe = self._recipe(self.knob or looks, stride, correlated)
         for warning in warnings:
             progress(0.0, Caution(warning))
         request = self._request(path, card, scenes, recipe, looks)
@@ -155,7 +156,7 @@ class FineTuneJob:
             warnings=[*warnings, *tuned.warnings],
         )
 
-    def _recipe(self, looks: float, stride: int) -> TuningRecipe:
+    def _recipe(self, looks: float, stride: int, cautious: bool = False) -> TuningRecipe:
         return TuningRecipe(
             looks=looks,
             augment=self.augment,
@@ -164,6 +165,7 @@ class FineTuneJob:
             epochs=self.epochs,
             patience=self.patience,
             stride=stride,
+            cautious=cautious,
             seed=self.seed,
         )
 
@@ -248,7 +250,9 @@ class FineTuneJob:
         scene = Scene(intensity, valid, scale, area)
         return scene if scene.usable().sum() >= _LEAST_USABLE else None
 
-    def _whiten(self, scenes: list[Scene], warnings: list[str]) -> tuple[float, int]:
+    def _whiten(
+        self, scenes: list[Scene], correlated: bool, warnings: list[str]
+    ) -> tuple[float, int]:
         """Correlation of neighbouring speckle, and the stride to use."""
 
         def correlation(lag: int) -> float:
@@ -261,21 +265,23 @@ class FineTuneJob:
             return median(values) if values else 0.0
 
         near = correlation(1)
-        if near > _WHITE and self.stride == 1:
+        if not correlated:
+            return near, self.stride or 1
+        if self.stride == 1:
             warnings.append(
                 f"The speckle of neighbouring pixels is correlated ({near:.2f}): the fine-tuning "
                 "will leave too much of it. Use a larger stride, or a lower knob."
             )
         if self.stride:
             return near, self.stride
-        stride = 1
+        # Correlated between neighbours, or it would not be here.
+        stride = 2
         while stride < _MAX_STRIDE and correlation(stride) > _WHITE:
             stride += 1
-        if stride > 1:
-            warnings.append(
-                f"The speckle of neighbouring pixels is correlated ({near:.2f}): learning from "
-                f"every {stride}. pixel."
-            )
+        warnings.append(
+            f"The speckle of neighbouring pixels is correlated ({near:.2f}): learning from "
+            f"every {stride}. pixel."
+        )
         return near, stride
 
     def _request(
@@ -318,7 +324,7 @@ class FineTuneJob:
         def tell(part: float, history: list[dict[str, float]]) -> None:
             nonlocal told
             for entry in history[told:]:
-                progress(part, _epoch_text(entry))
+                progress(part, Epoch(_epoch_text(entry), entry))
             told = max(told, len(history))
             progress(part, "")
 

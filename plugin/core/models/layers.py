@@ -13,6 +13,9 @@ from .base import Conv2d
 # Relative to the scene's scale; ten decades below it there is no signal.
 _FLOOR = 1e-10
 
+# Estimates of networks in the logarithm lie within this many times the image, either way.
+_WIDEST = math.log(1e6)
+
 _MOMENTUM, _EPSILON = 0.1, 1e-5
 
 DOMAINS = ("intensity", "amplitude", "log")
@@ -40,6 +43,21 @@ def check_domain(domain: str) -> None:
     """Raise ValueError for what is none of `DOMAINS`."""
     if domain not in DOMAINS:
         raise ValueError(f"domain='{domain}'")
+
+
+def log_intensity(intensity: Tensor, divisor: int = 1) -> Tensor:
+    """ln Z of (B, 1, H, W), extended to multiples of ``divisor`` by the last row and column."""
+    return even(to_domain(intensity, "log"), divisor)
+
+
+def single(values: Tensor) -> Tensor:
+    """The values in single precision at least: what half precision is too coarse for."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
+def bounded(correction: Tensor) -> Tensor:
+    """A logarithm's correction in single precision, within a factor of a million."""
+    return single(correction).clamp(-_WIDEST, _WIDEST)
 
 
 class BatchNorm2d(nn.Module):
@@ -115,6 +133,16 @@ class ConvNorm(nn.Module):
         return conv2d(x, weight, None if shift is None else shift.to(x.dtype), padding=1)
 
 
+class ConvNormReLU(ConvNorm):
+    """The same with a ReLU after it, and as many channels out as in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu()
+
+
 class FirstConv2d(nn.Conv2d):
     """3×3 convolution of the image itself, in single precision, borders replicated.
 
@@ -142,13 +170,30 @@ class FirstConv2d(nn.Conv2d):
         return conv2d(pad(input, (1, 1, 1, 1), mode="replicate"), kernel, self.bias)
 
 
-def he_initialise(network: nn.Module, last: nn.Conv2d, gain: float = 0.1) -> None:
-    """He's weights and zero biases; the last layer's weights times ``gain``."""
+class LogConv(FirstConv2d):
+    """The same of log-intensity, with kernels of zero sum, for features in any type."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, zero_sum=True)
+
+    def forward(self, input: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Features (B, outputs, H, W) in ``dtype``, channels last."""
+        features = super().forward(input)
+        return features.to(dtype or input.dtype, memory_format=torch.channels_last)
+
+
+def initialise(network: nn.Module) -> None:
+    """He initialisation of all convolutions, biases zero."""
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def he_initialise(network: nn.Module, last: nn.Conv2d, gain: float = 0.1) -> None:
+    """The same, and the last layer's weights times ``gain``."""
+    initialise(network)
     with torch.no_grad():
         last.weight.mul_(gain)
 
@@ -170,3 +215,19 @@ def even(image: Tensor, divisor: int = 2) -> Tensor:
     """The image with its last rows and columns repeated up to a multiple of ``divisor``."""
     height, width = image.shape[-2:]
     return pad(image, (0, -width % divisor, 0, -height % divisor), mode="replicate")
+
+
+def gradient_length(image: Tensor) -> Tensor:
+    """Length of the gradient of (B, C, H, W) at each pixel; differences 0 beyond the border.
+
+    The gradient's own length, not its square: edges cost by their height alone.
+    """
+    dx = torch.diff(image, dim=-1, append=image[..., -1:])
+    dy = torch.diff(image, dim=-2, append=image[..., -1:, :])
+    # The root has no slope at zero; with the constant, flat places have slope 0.
+    return (dx.square() + dy.square() + 1e-12).sqrt()
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean of `gradient_length`."""
+    return gradient_length(image).mean()

@@ -19,9 +19,11 @@ DEFAULT_MODEL = "ffdnet-sar"
 
 # Name of an architecture -> module beside this one, class.
 ARCHITECTURES = {
+    "aindnet": ("aindnet", "Aindnet"),
     "boxcar": ("boxcar", "Boxcar"),
     "classaware": ("classaware", "ClassAware"),
     "cbdnet": ("cbdnet", "CbdNet"),
+    "despecknet": ("despecknet", "DeSpeckNet"),
     "dncnn": ("dncnn", "DnCnn"),
     "dopamine": ("dopamine", "Dopamine"),
     "ffdnet": ("ffdnet", "FFDNet"),
@@ -29,6 +31,7 @@ ARCHITECTURES = {
     "nn3d": ("nn3d", "Nn3d"),
     "sarcnn": ("dncnn", "SarCnn"),
     "sardrn": ("sardrn", "SarDrn"),
+    "scaoednet": ("scaoednet", "ScaoedNet"),
 }
 
 # Architectures that take a number of looks for every pixel.
