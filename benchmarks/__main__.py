@@ -11,6 +11,7 @@ BENCHMARKS = {
     "inference": "DoPAMINE's inference against the matrix-product rate, fp32 and bf16",
     "training": "training throughput against the matrix-product rate",
     "classes": "class-aware despeckling, by raster and by classifier, against class-agnostic",
+    "generalisation": "bias-free networks and others outside the looks they were trained on",
     "losses": "losses compared on speckle: the small FFDNet trained with each",
     "memory": "a 20 000 x 20 000 raster through a light model: peak memory of all processes",
     "area": "statistics of homogeneous areas: does the ENL's interval hold the truth; time",
