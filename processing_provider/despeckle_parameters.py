@@ -30,6 +30,10 @@ class DespeckleParameters(NetworkAlgorithm):
     RATIO = "RATIO"
     SLOPE = "SLOPE"
     BIAS = "BIAS"
+    NOISE = "NOISE"
+    NOISE_LEVEL = "NOISE_LEVEL"
+    STAGES = "STAGES"
+    RASTERS = (OUTPUT, RATIO, SLOPE, BIAS, NOISE, NOISE_LEVEL)
     KNOB_USED = "KNOB_USED"
     CORRELATION = "CORRELATION"
     MEAN_RATIO = "MEAN_RATIO"
@@ -175,6 +179,17 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )
+        self.add(
+            QgsProcessingParameterNumber(
+                self.STAGES,
+                translate("Speckless", "Stages (ScaoedNet, 0 for all)"),
+                QgsProcessingParameterNumber.Type.Integer,
+                0,
+                minValue=0,
+            ),
+            translate("Speckless", "Fewer stages are faster, and leave more error."),
+            advanced=True,
+        )
         self.add_creation_options()
 
     def _add_outputs(self) -> None:
@@ -202,6 +217,25 @@ class DespeckleParameters(NetworkAlgorithm):
                 self.BIAS,
                 translate("Speckless", "Bias b (affine models)"),
                 translate("Speckless", "b of the same, in the unit of the input's intensity."),
+            ),
+            (
+                self.NOISE,
+                translate("Speckless", "Estimated speckle (deSpeckNet, ScaoedNet)"),
+                translate(
+                    "Speckless",
+                    "The speckle as the network itself estimates it, of mean about 1: deSpeckNet "
+                    "by its second network, apart from the despeckled image. The log says which "
+                    "Gamma and exponential density fit it.",
+                ),
+            ),
+            (
+                self.NOISE_LEVEL,
+                translate("Speckless", "Noise level (AINDNet)"),
+                translate(
+                    "Speckless",
+                    "Estimated relative standard deviation of the speckle around each pixel: "
+                    "1/sqrt(looks), so that 1/level² is the local number of looks.",
+                ),
             ),
         ]
         for name, title, help in maps:

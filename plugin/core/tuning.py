@@ -119,12 +119,15 @@ class Scene:
         Frozen scene scale, see `ModelCard.scene_scale`.
     area : ndarray of bool, optional
         Pixels to learn from, where not from all: the network still sees those around them.
+    reference : ndarray of float32, optional
+        Speckle-free intensity, for methods that learn from pairs; NaN where there is none.
     """
 
     intensity: npt.NDArray[Any]
     valid: npt.NDArray[np.bool_]
     scale: float
     area: npt.NDArray[np.bool_] | None = None
+    reference: npt.NDArray[Any] | None = None
 
     def usable(self) -> npt.NDArray[np.bool_]:
         """Pixels to learn from.
@@ -141,7 +144,13 @@ class Scene:
                 f"Intensity and masks of a scene must have one shape (rows, columns), got "
                 f"{self.intensity.shape}, {self.valid.shape} and {area.shape}."
             )
-        return self.valid & area & np.isfinite(self.intensity)
+        usable = self.valid & area & np.isfinite(self.intensity)
+        if self.reference is None:
+            return usable
+        if self.reference.shape != self.valid.shape:
+            raise InvalidInput("The reference must have as many rows and columns as the scene.")
+        # NaN compares as False.
+        return usable & (self.reference > 0) & np.isfinite(self.reference)
 
 
 def hold_out(

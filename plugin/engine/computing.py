@@ -65,6 +65,8 @@ class TileTask:
         Arrays (inner.height, inner.width) float32 to fill, by name.
     ensemble : bool
         Mean over the 8 flips and rotations.
+    stages : int
+        Of networks that have them; 0 for all.
     """
 
     intensity: np.ndarray
@@ -75,6 +77,7 @@ class TileTask:
     knob: float | None
     results: dict[str, np.ndarray]
     ensemble: bool = False
+    stages: int = 0
 
 
 class Models:
@@ -167,7 +170,7 @@ class TileComputer:
         self._despeckle = despeckle
         # By handle: the largest core that fits, and whether the CPU has to do it.
         self._plans: dict[int, tuple[int, bool]] = {}
-        self._operations: dict[tuple[int, bool, tuple[int, ...]], int] = {}
+        self._operations: dict[tuple, int] = {}
 
     def retry_full_tiles(self, handle: int) -> None:
         """Try full tiles again: memory may be free by now."""
@@ -241,8 +244,9 @@ class TileComputer:
         tiles = _parts(task, size, model.card)
         for index, tile in enumerate(tiles):
             rows, columns = _slices(tile.source)
-            known = (handle, task.ensemble, task.intensity[rows, columns].shape)
-            counter = _Counter(self._operations.get(known, 0), index, len(tiles), watch)
+            shape = task.intensity[rows, columns].shape
+            known = (handle, task.ensemble, task.stages, tuple(task.results), shape)
+            counter = OperationCounter(self._operations.get(known, 0), index, len(tiles), watch)
             try:
                 with torch.inference_mode(), counter:
                     arrays = self._despeckle(
@@ -253,6 +257,8 @@ class TileComputer:
                         looks=task.looks,
                         knob=task.knob,
                         ensemble=task.ensemble,
+                        maps=[name for name in task.results if name in model.card.maps],
+                        stages=task.stages,
                         inner=tile.inner,
                         device=device,
                         precision=precision,
@@ -269,7 +275,7 @@ class TileComputer:
         return names
 
 
-class _Counter(TorchFunctionMode):
+class OperationCounter(TorchFunctionMode):
     """Sees every call of torch: the place to cancel, whatever a network is made of.
 
     Hooks on modules would miss networks that compute many steps in one `forward`.

@@ -1,7 +1,8 @@
 """What client and worker say to each other: one JSON object a line. Pixels go another way.
 
-Client to worker: ``load``, ``tile``, ``finetune``, ``cancel``, ``rest``, ``close``. Worker to
-client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``progress``, ``error``, ``idle``.
+Client to worker: ``load``, ``tile``, ``finetune``, ``freeze``, ``cancel``, ``rest``, ``close``.
+Worker to client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``frozen``, ``progress``,
+``error``, ``idle``.
 Requests carry an ``id`` that grows; the reply carries the same.
 """
 
@@ -14,9 +15,9 @@ from typing import Any
 
 from ..core import errors
 
-VERSION = 3
+VERSION = 4
 
-OUTPUTS = ("x", "a", "b")
+OUTPUTS = ("x", "a", "b", "noise", "level")
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 

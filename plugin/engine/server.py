@@ -164,7 +164,12 @@ class Server:
             self._check_cancelled(identifier)
             if not self._devices:
                 raise EngineError("This Python cannot compute: torch, numpy or safetensors lack.")
-            answers = {"load": self._load, "tile": self._tile, "finetune": self._finetune}
+            answers = {
+                "load": self._load,
+                "tile": self._tile,
+                "finetune": self._finetune,
+                "freeze": self._freeze,
+            }
             reply = answers[request["op"]](request)
         except Exception as error:  # one request's failure must not end the process
             if not isinstance(error, SpecklessError):
@@ -210,6 +215,7 @@ class Server:
             looks=request["looks"],
             knob=request["knob"],
             ensemble=request["ensemble"],
+            stages=request["stages"],
             results={name: layout.view(memory, name) for name in outputs},
         )
         names, warnings = self._computer.compute(
@@ -241,6 +247,13 @@ class Server:
         reply = TuningTask(request, self._devices, watch).run()
         self._computer.release_memory()
         return {"type": "finetuned", "id": identifier, **reply}
+
+    def _freeze(self, request: dict[str, Any]) -> dict[str, Any]:
+        from .freezing import freeze
+
+        freeze(request, self._devices, self._watch(request["id"]))
+        self._computer.release_memory()
+        return {"type": "frozen", "id": request["id"]}
 
     def _watch(self, identifier: int) -> Any:
         """Return what is called between operations: cancels, and shows that work goes on."""

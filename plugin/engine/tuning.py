@@ -36,8 +36,10 @@ def read_scenes(path: Path) -> list[Scene]:
         for number, scale in enumerate(arrays["scales"]):
             name = f"area{number}"
             area = arrays[name] if name in arrays.files else None
+            name = f"reference{number}"
+            reference = arrays[name] if name in arrays.files else None
             intensity, valid = arrays[f"intensity{number}"], arrays[f"valid{number}"]
-            scenes.append(Scene(intensity, valid, float(scale), area))
+            scenes.append(Scene(intensity, valid, float(scale), area, reference))
     return scenes
 
 

@@ -11,6 +11,10 @@ from ..core.models.card import ModelCard
 # Least and largest side of a tile without halo.
 TILE_SIZES = (16, 8192)
 
+# Optional outputs -> what `ModelCard.maps` calls them; and who has them.
+EXTRA_MAPS = {"NOISE": "noise", "NOISE_LEVEL": "level"}
+_ESTIMATORS = {"NOISE": "deSpeckNet, ScaoedNet", "NOISE_LEVEL": "AINDNet"}
+
 
 def check_positive(name: str, value: float | None) -> None:
     """Refuse a number that is given and not positive."""
@@ -38,10 +42,17 @@ def check_model(
     knob : float, optional
         L the estimate is to be made for.
     maps : sequence of str
-        Names of the maps wanted: SLOPE, BIAS.
+        Names of the maps wanted: SLOPE, BIAS, NOISE, NOISE_LEVEL.
     knob_auto : bool
         Whether the knob is to be chosen by the estimated risk.
     """
+    for name in [name for name in maps if name in EXTRA_MAPS]:
+        if EXTRA_MAPS[name] not in card.maps:
+            raise InvalidInput(
+                f"The model '{card.id}' does not estimate a {name} map. Leave {name} out, or "
+                f"choose a model that does ({_ESTIMATORS[name]})."
+            )
+    maps = [name for name in maps if name not in EXTRA_MAPS]
     if maps and not card.affine:
         names = " / ".join(maps)
         raise InvalidInput(
@@ -58,6 +69,16 @@ def check_model(
     if knob is not None and card.blind and not card.affine:
         raise InvalidInput(
             f"The model '{card.id}' has no knob: it is not told a number of looks. Leave KNOB out."
+        )
+
+
+def check_stages(card: ModelCard, stages: int) -> None:
+    """Refuse a number of stages that a model has not; 0 takes all."""
+    if stages and not card.stages:
+        raise InvalidInput(f"The model '{card.id}' has no stages to choose: leave STAGES at 0.")
+    if not 0 <= stages <= max(card.stages, 0):
+        raise InvalidInput(
+            f"STAGES must be 0 (all) or 1 to {card.stages} for the model '{card.id}', got {stages}."
         )
 
 

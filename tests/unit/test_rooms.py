@@ -53,7 +53,7 @@ WITH_TORCH = (
     *(f"plugin/core/{name}.py" for name in ("training", "tuning_images")),
     *(
         f"plugin/engine/{name}.py"
-        for name in ("computing", "devices", "server", "tuning", "worker")
+        for name in ("computing", "devices", "freezing", "server", "tuning", "worker")
     ),
 )
 WITHOUT_TORCH = {f"plugin/core/models/{name}.py" for name in ("__init__", "card", "registry")}
