@@ -14,6 +14,8 @@ from .despeckle import DespeckleAlgorithm
 from .filters import FILTER_ALGORITHMS
 from .finetune import FineTuneAlgorithm
 from .roi_statistics import RoiStatisticsAlgorithm
+from .temporalreference import TemporalReferenceAlgorithm
+from .train import TrainAlgorithm
 
 
 class ShippedModel(QgsProcessingModelAlgorithm):
@@ -70,6 +72,8 @@ class SpecklessProvider(QgsProcessingProvider):
         self.addAlgorithm(DespeckleAlgorithm())
         self.addAlgorithm(FineTuneAlgorithm())
         self.addAlgorithm(RoiStatisticsAlgorithm())
+        self.addAlgorithm(TrainAlgorithm())
+        self.addAlgorithm(TemporalReferenceAlgorithm())
         for algorithm in FILTER_ALGORITHMS:
             self.addAlgorithm(algorithm())
         for path in sorted(plugin_path("resources", "models").glob("*.model3")):

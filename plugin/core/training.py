@@ -14,34 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InvalidInput
-from .models.base import Despeckler
+from .losses import combined
+from .models.base import Despeckler, Estimate
+from .models.layers import BatchNorm2d
+from .pairs import PairStream, known_or, open_small_stream, open_stream
 from .patches import Batch, PatchStream
 from .recipe import Recipe
 from .speckle import simulate_speckle
+from .training_data import TrainingSet
 
 _WARM_UP = 0.02
 _CALIBRATION_BATCHES = 32
+_HELD_OUT_BATCHES = 16
 _FLOOR = 1e-6
 _SEEN = ("noisy", "looks")
-
-
-def mean_squared(estimate: Tensor, clean: Tensor) -> Tensor:
-    """Mean squared error of intensity."""
-    return (estimate - clean).square().mean()
-
-
-def log_loss(estimate: Tensor, clean: Tensor) -> Tensor:
-    """½·mean(e^d - d - 1) + ½·mean(d²) with d = ln x - ln x̂.
-
-    The first term is the Gamma likelihood's (Itakura-Saito) distance, least where x̂ is the
-    mean of x; the second keeps outliers in hand.
-    """
-    d = clean.clamp_min(_FLOOR).log() - estimate.clamp_min(_FLOOR).log()
-    bounded = d.clamp(-10, 5)
-    return 0.5 * (bounded.exp() - bounded - 1).mean() + 0.5 * d.square().mean()
-
-
-_LOSSES = {"mse": mean_squared, "log": log_loss}
 
 
 class Trainer:
@@ -52,8 +38,8 @@ class Trainer:
     model : Despeckler
         Fresh, or the parent's weights.
     recipe : Recipe
-    images : sequence of ndarray
-        Gray training images (H, W) in [0, 1].
+    images : TrainingSet, or sequence of ndarray
+        Gray training images (H, W) in [0, 1], or pairs.
     steps : int
         Length of the schedule.
     device : str
@@ -65,7 +51,7 @@ class Trainer:
         self,
         model: Despeckler,
         recipe: Recipe,
-        images: Sequence[npt.NDArray[Any]],
+        images: TrainingSet | Sequence[npt.NDArray[Any]],
         steps: int,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -73,9 +59,9 @@ class Trainer:
         self.recipe, self.steps, self.dtype = recipe, steps, dtype
         self.device = torch.device(device)
         self.model = model.to(self.device).train()
-        self.stream = PatchStream(images, recipe, self.device)
+        self.stream = open_stream(images, recipe, self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
-        self.loss = _LOSSES[recipe.loss]
+        self.loss = combined(recipe.loss, recipe.terms)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.threads = self._threads()
         self._pool = (
@@ -87,7 +73,8 @@ class Trainer:
 
     def _threads(self) -> int:
         # Batch normalisation needs the batch in one piece.
-        whole = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
+        kinds = (nn.modules.batchnorm._BatchNorm, BatchNorm2d)
+        whole = any(isinstance(module, kinds) for module in self.model.modules())
         if whole or self.device.type != "cpu":
             return 1
         return min(torch.get_num_threads(), self.recipe.batch)
@@ -136,8 +123,15 @@ class Trainer:
 
         def differentiate(part: tuple[Tensor, ...], share: float) -> tuple[float, Any]:
             clean, noisy, looks = part
+            known = known_or(clean, noisy) if self.stream.has_unknown else clean
+
+            def distance(estimate: Estimate, truth: Tensor) -> Tensor:
+                if self.stream.has_unknown:
+                    truth = known_or(clean, estimate.x)
+                return self.loss(estimate, truth, looks)
+
             loss = share * self.model.training_loss(
-                self.loss, noisy, looks, clean, self.dtype, self.recipe.terms
+                distance, noisy, looks, known, self.dtype, self.recipe.terms
             )
             return float(loss.detach()), torch.autograd.grad(loss, weights)
 
@@ -188,11 +182,18 @@ class Trainer:
         """Make the model right on flat scenes, and return the factor that took.
 
         The result weights are loaded, and their estimates of flat scenes under the recipe's
-        speckle get the scenes' mean: a loss on logarithms leaves it a percent or two off.
+        speckle get the scenes' mean: a loss on logarithms leaves it a percent or two off. The
+        squared error needs none of it; what it finds for all scenes together is their mean. Of
+        pairs, the patches' means are taken instead, all patches counting alike.
         """
         self.model.load_state_dict(self.result())
         self.model.eval()
         self._freeze_statistics()
+        if self.recipe.loss == "mse":
+            return 1.0
+        if isinstance(self.stream, PairStream):
+            factor = self._ratio_of_means(self.stream)
+            return factor if self.model.scale_output(factor) else 1.0
         flat = [np.full((256, 256), 0.5, np.float32)]
         stream = PatchStream(flat, replace(self.recipe, bright_points=0.0), self.device)
         total = count = 0.0
@@ -214,35 +215,59 @@ class Trainer:
         noisy, looks = (torch.cat([getattr(b, name) for b in batches]) for name in _SEEN)
         self.model.freeze_statistics(noisy, looks, self.dtype)
 
-    def validate(
-        self, images: Sequence[npt.NDArray[Any]], looks: Sequence[float]
-    ) -> dict[str, float]:
-        """Quality of the `result` weights on held-out gray images.
+    def _ratio_of_means(self, stream: PairStream) -> float:
+        ratios = []
+        with torch.no_grad():
+            for number in range(min(_CALIBRATION_BATCHES, stream.steps_per_epoch)):
+                batch = stream.batch(number)
+                x = self.model(batch.noisy, batch.looks, self.dtype).x.float()
+                known = ~batch.clean.isnan()
+                sums = [torch.where(known, t, 0).sum((1, 2, 3)) for t in (x, batch.clean)]
+                ratios.append(sums[0] / sums[1])
+        factor = float(torch.cat(ratios).mean())
+        # A network that learnt nothing must not be blown up.
+        return factor if 0.5 < factor < 2 else 1.0
 
-        PSNR (peak 1, mean over images) for each L where the loss is "mse"; else the mean
-        loss of fixed patches, drawn like the training's.
+    def validate(
+        self, images: TrainingSet | Sequence[npt.NDArray[Any]], looks: Sequence[float]
+    ) -> dict[str, float]:
+        """Quality of the `result` weights on held-out images.
+
+        PSNR (peak 1, mean over images) for each L where scenes are gray images as they are; else
+        of fixed patches, drawn like the training's, the mean loss and the log-RMSE (RMSE of ln
+        intensity once the mean offset is taken away).
         """
         own = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.result())
         self.model.eval()
         try:
             with torch.no_grad():
-                if self.recipe.loss == "mse":
-                    return {f"PSNR L={v:g}": self._psnr(images, v) for v in looks}
-                return {"loss": self._held_out_loss(images)}
+                gray = images.clean if isinstance(images, TrainingSet) else images
+                if self.recipe.gray and (gray is images or images.gray):
+                    return {f"PSNR L={v:g}": self._psnr(gray, v) for v in looks}
+                return self._held_out_figures(images)
         finally:
             self.model.load_state_dict(own)
             self.model.train()
 
-    def _held_out_loss(self, images: Sequence[npt.NDArray[Any]]) -> float:
-        stream = PatchStream(images, self.recipe, self.device)
-        batches = [stream.batch(n) for n in range(min(16, stream.steps_per_epoch))]
+    def _held_out_figures(
+        self, images: TrainingSet | Sequence[npt.NDArray[Any]]
+    ) -> dict[str, float]:
+        stream = open_small_stream(images, self.recipe, self.device)
         self._freeze_statistics()
-        losses = [
-            self.loss(self.model(batch.noisy, batch.looks, self.dtype).x, batch.clean)
-            for batch in batches
-        ]
-        return float(torch.stack(losses).mean())
+        losses, errors = [], []
+        for number in range(min(_HELD_OUT_BATCHES, stream.steps_per_epoch)):
+            clean, noisy, looks = stream.batch(number)
+            estimate = self.model(noisy, looks, self.dtype)
+            x = estimate.x.float()
+            known = ~clean.isnan()
+            losses.append(self.loss(estimate, known_or(clean, x), looks))
+            ratio = x[known].clamp_min(_FLOOR) / clean[known].clamp_min(_FLOOR)
+            errors.append(ratio.log())
+        return {
+            "loss": float(torch.stack(losses).mean()),
+            "log-RMSE": float(torch.cat(errors).std(correction=0)),
+        }
 
     def _psnr(self, images: Sequence[npt.NDArray[Any]], level: float) -> float:
         values = []

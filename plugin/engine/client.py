@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..core.errors import Cancelled, EngineError, InvalidInput
 from ..core.models import registry
@@ -18,7 +21,16 @@ from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
 from .interpreter import cure, find_python
 from .protocol import Hello
 from .shared_memory import TileLayout
-from .tiles import Loaded, TileRequest, TileResult, Tuned, TuningRequest, write_scenes
+from .tiles import (
+    Loaded,
+    TileRequest,
+    TileResult,
+    Trained,
+    TrainingRequest,
+    Tuned,
+    TuningRequest,
+    write_scenes,
+)
 
 __all__ = [
     "Engine",
@@ -26,12 +38,17 @@ __all__ = [
     "Loaded",
     "TileRequest",
     "TileResult",
+    "Trained",
+    "TrainingRequest",
     "Tuned",
     "TuningRequest",
     "shared_engine",
 ]
 
 _WEIGHTS = ".safetensors"
+
+# Takes the fraction done and what was measured so far.
+Tell = Callable[[float, list[dict[str, float]]], None]
 
 
 class Engine:
@@ -229,7 +246,7 @@ class Engine:
     def finetune(
         self,
         request: TuningRequest,
-        progress: Callable[[float, list[dict[str, float]]], None],
+        progress: Tell,
         is_cancelled: IsCancelled,
     ) -> Tuned:
         """Fine-tune a model into a new weights file; tiles wait meanwhile.
@@ -264,19 +281,53 @@ class Engine:
                 "device": request.device,
                 "precision": request.precision,
             }
-            ticket = self._conversation.request(message, generation, Ticket())
-
-            def poll() -> bool:
-                part = self._conversation.progress(ticket)
-                progress(part, self._conversation.entries(ticket))
-                return is_cancelled()
-
-            reply = self._conversation.outcome(ticket, poll)
+            reply = self._converse(message, generation, progress, is_cancelled)
         # The last epoch may have come together with the reply.
         progress(1.0, reply["history"])
         del reply["type"], reply["id"]
         reply["card"] = ModelCard.from_json(reply["card"])
         return Tuned(**reply)
+
+    def train(self, request: TrainingRequest, progress: Tell, is_cancelled: IsCancelled) -> Trained:
+        """Train a network into a new weights file; tiles wait meanwhile.
+
+        Parameters
+        ----------
+        request : TrainingRequest
+        progress : callable
+            Called now and then, in this thread, with the fraction done and the log so far.
+        is_cancelled : callable
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError
+            No model is written then; the next call with the same request goes on from the
+            checkpoint.
+        """
+        generation = self._ready(is_cancelled)
+        with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+            message = {"op": "train", **request.hand_over(Path(folder))}
+            reply = self._converse(message, generation, progress, is_cancelled)
+            with np.load(message["samples"], allow_pickle=False) as arrays:
+                reply["samples"] = {name: arrays[name] for name in arrays.files}
+        progress(1.0, reply["log"])
+        del reply["type"], reply["id"]
+        reply["card"] = ModelCard.from_json(reply["card"])
+        return Trained(**reply)
+
+    def _converse(
+        self, message: dict[str, Any], generation: int, progress: Tell, is_cancelled: IsCancelled
+    ) -> dict[str, Any]:
+        """Send a long request, tell how it goes, and return the reply."""
+        ticket = self._conversation.request(message, generation, Ticket())
+
+        def poll() -> bool:
+            part = self._conversation.progress(ticket)
+            progress(part, self._conversation.entries(ticket))
+            return is_cancelled()
+
+        reply: dict[str, Any] = self._conversation.outcome(ticket, poll)
+        return reply
 
     def freeze(
         self,

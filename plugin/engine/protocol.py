@@ -1,8 +1,8 @@
 """What client and worker say to each other: one JSON object a line. Pixels go another way.
 
-Client to worker: ``load``, ``tile``, ``finetune``, ``freeze``, ``cancel``, ``rest``, ``close``.
-Worker to client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``frozen``, ``progress``,
-``error``, ``idle``.
+Client to worker: ``load``, ``tile``, ``finetune``, ``train``, ``freeze``, ``cancel``, ``rest``,
+``close``. Worker to client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``trained``,
+``frozen``, ``progress``, ``error``, ``idle``.
 Requests carry an ``id`` that grows; the reply carries the same.
 """
 

@@ -164,12 +164,8 @@ class Server:
             self._check_cancelled(identifier)
             if not self._devices:
                 raise EngineError("This Python cannot compute: torch, numpy or safetensors lack.")
-            answers = {
-                "load": self._load,
-                "tile": self._tile,
-                "finetune": self._finetune,
-                "freeze": self._freeze,
-            }
+            answers = {"load": self._load, "tile": self._tile, "finetune": self._finetune}
+            answers |= {"train": self._train, "freeze": self._freeze}
             reply = answers[request["op"]](request)
         except Exception as error:  # one request's failure must not end the process
             if not isinstance(error, SpecklessError):
@@ -232,21 +228,9 @@ class Server:
     def _finetune(self, request: dict[str, Any]) -> dict[str, Any]:
         from .tuning import TuningTask
 
-        identifier = request["id"]
-        told = 0
-
-        def watch(fraction: float, history: list[dict[str, float]]) -> None:
-            nonlocal told
-            plain(fraction)
-            if len(history) > told:
-                news = {"fraction": fraction, "entries": history[told:]}
-                self._send({"type": "progress", "id": identifier, **news})
-                told = len(history)
-
-        plain = self._watch(identifier)
-        reply = TuningTask(request, self._devices, watch).run()
+        reply = TuningTask(request, self._devices, self._watch_entries(request["id"])).run()
         self._computer.release_memory()
-        return {"type": "finetuned", "id": identifier, **reply}
+        return {"type": "finetuned", "id": request["id"], **reply}
 
     def _freeze(self, request: dict[str, Any]) -> dict[str, Any]:
         from .freezing import freeze
@@ -254,6 +238,28 @@ class Server:
         freeze(request, self._devices, self._watch(request["id"]))
         self._computer.release_memory()
         return {"type": "frozen", "id": request["id"]}
+
+    def _train(self, request: dict[str, Any]) -> dict[str, Any]:
+        from .training import TrainingTask
+
+        reply = TrainingTask(request, self._devices, self._watch_entries(request["id"])).run()
+        self._computer.release_memory()
+        return {"type": "trained", "id": request["id"], **reply}
+
+    def _watch_entries(self, identifier: int) -> Any:
+        """As `_watch`, and sends the entries of a list as they are added."""
+        plain = self._watch(identifier)
+        told = 0
+
+        def watch(fraction: float, entries: list[dict[str, float]]) -> None:
+            nonlocal told
+            plain(fraction)
+            if len(entries) > told:
+                news = {"fraction": fraction, "entries": entries[told:]}
+                self._send({"type": "progress", "id": identifier, **news})
+                told = len(entries)
+
+        return watch
 
     def _watch(self, identifier: int) -> Any:
         """Return what is called between operations: cancels, and shows that work goes on."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import InvalidInput
+from ..core.errors import EngineError, InvalidInput
 from ..core.models.card import ModelCard
+from ..core.recipe import Recipe
 from ..core.tiling import Window
+from ..core.training_data import TrainingSet
 from ..core.tuning import Scene, TuningRecipe
 from .protocol import OUTPUTS
 
@@ -187,6 +189,92 @@ class Tuned:
     card: ModelCard
     history: list[dict[str, float]]
     best_epoch: int
+    device: str
+    precision: str
+    reason: str
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """A network to train.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    parent : Path, optional
+        Weights file to start from; fresh weights by default.
+    data : TrainingSet
+    held_out : TrainingSet, optional
+    output, checkpoint : Path
+        Weights file to write; file to resume from.
+    settings : dict
+        Further arguments of `core.training_run.TrainingRun`: steps, budget_seconds, half …
+    device, precision : str
+        As for `Engine.load`, but fp16.
+    """
+
+    recipe: Recipe
+    parent: Path | None
+    data: TrainingSet
+    held_out: TrainingSet | None
+    output: Path
+    checkpoint: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    precision: str = "auto"
+
+    def hand_over(self, folder: Path) -> dict[str, Any]:
+        """Write the images into a folder and describe the request as a message.
+
+        Raises
+        ------
+        EngineError
+            When the disk is full.
+        """
+        data, held_out = folder / "data.npz", folder / "held_out.npz"
+        try:
+            self.data.save(data)
+            if self.held_out is not None:
+                self.held_out.save(held_out)
+        except OSError as error:
+            raise EngineError(
+                f"The images cannot be handed to the engine ({error.strerror}): the folder "
+                f"for temporary files, {folder.parent}, is probably full."
+            ) from error
+        return {
+            "recipe": self.recipe.to_mapping(),
+            "parent": str(self.parent.absolute()) if self.parent else "",
+            "data": str(data),
+            "held_out": str(held_out) if self.held_out is not None else "",
+            "samples": str(folder / "samples.npz"),
+            "output": str(self.output.absolute()),
+            "checkpoint": str(self.checkpoint.absolute()),
+            "settings": self.settings,
+            "device": self.device,
+            "precision": self.precision,
+        }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that was trained.
+
+    Attributes
+    ----------
+    card : ModelCard
+        Of the file written.
+    log : list of dict
+        See `core.training_run.TrainingOutcome`.
+    samples : dict of ndarray
+        See `core.training_samples.to_arrays`.
+    device, precision, reason : str
+    warnings : list of str
+    """
+
+    card: ModelCard
+    log: list[dict[str, float]]
+    samples: dict[str, np.ndarray]
     device: str
     precision: str
     reason: str

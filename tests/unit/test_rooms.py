@@ -49,11 +49,12 @@ FORBIDDEN: dict[str, set[str]] = {
 # Modules that may load torch when they are imported; all others must start without it.
 WITH_TORCH = (
     "plugin/core/models/*.py",
-    *(f"plugin/core/{name}.py" for name in ("despeckling", "ensemble", "finetuning", "patches")),
-    *(f"plugin/core/{name}.py" for name in ("training", "tuning_images")),
+    *(f"plugin/core/{name}.py" for name in ("despeckling", "ensemble", "finetuning", "losses")),
+    *(f"plugin/core/{name}.py" for name in ("pairs", "patches", "training", "training_run")),
+    *(f"plugin/core/{name}.py" for name in ("training_samples", "tuning_images")),
     *(
         f"plugin/engine/{name}.py"
-        for name in ("computing", "devices", "freezing", "server", "tuning", "worker")
+        for name in ("computing", "devices", "freezing", "server", "training", "tuning", "worker")
     ),
 )
 WITHOUT_TORCH = {f"plugin/core/models/{name}.py" for name in ("__init__", "card", "registry")}

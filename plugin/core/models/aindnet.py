@@ -275,7 +275,7 @@ class Aindnet(Despeckler):
         chosen = {**WEIGHTS, **(weights or {})}
         log = log_intensity(noisy, _DIVISOR)
         level, fine, coarse = self.estimator(log, dtype or log.dtype)
-        loss = distance(self._reconstruct(log, level, noisy.shape).x, clean)
+        loss = distance(self._reconstruct(log, level, noisy.shape), clean)
         true = looks.clamp_min(1e-3).rsqrt().view(-1, 1, 1, 1)
         for estimate, scale in ((fine, 1), (coarse, 4)):
             term = asymmetric_loss(single(estimate), true)

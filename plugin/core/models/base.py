@@ -10,26 +10,31 @@ from torch import Tensor, nn
 
 from .card import ModelCard
 
-# What a training measures an estimate by: (estimate, clean) -> scalar.
-Distance = Callable[[Tensor, Tensor], Tensor]
-
 
 class Estimate(NamedTuple):
     """Estimate of the speckle-free intensity.
 
-    ``x`` is (B, 1, H, W). Affine models also give ``a`` and ``b`` with x = a·Z + b.
+    ``x`` is (B, 1, H, W). Affine models also give ``a`` and ``b`` with x = a·Z + b; networks
+    that estimate the noise give ``noise_level`` (B, 1, H, W), the speckle's standard deviation
+    σ = 1/√L at every pixel.
     """
 
     x: Tensor
     a: Tensor | None = None
     b: Tensor | None = None
+    noise_level: Tensor | None = None
+
+
+# What a training measures an estimate by: (estimate, clean) -> scalar.
+Distance = Callable[[Estimate, Tensor], Tensor]
 
 
 class Despeckler(nn.Module):
     """Base of the networks: ``forward(intensity, looks) -> Estimate``.
 
     ``intensity`` is (B, 1, H, W) float, linear, already divided by the frozen scene scale;
-    ``looks`` is (B,) float; ``dtype`` is what the convolutions compute in.
+    ``looks`` is (B,) float, or (B, 1, H, W) for architectures of `registry.LOOKS_MAPS`;
+    ``dtype`` is what the convolutions compute in.
     They pad as "same", so a tile with a halo of ``card.radius`` pixels gives the pixels of the
     whole image.
     """
@@ -72,7 +77,7 @@ class Despeckler(nn.Module):
         weights : mapping, optional
             Of the network's own terms, by name; its defaults where left out.
         """
-        return distance(self(noisy, looks, dtype).x, clean)
+        return distance(self(noisy, looks, dtype), clean)
 
     def freeze_statistics(
         self, sample: Tensor, looks: Tensor, dtype: torch.dtype | None = None

@@ -141,7 +141,7 @@ class DeSpeckNet(Despeckler):
         chosen = {**WEIGHTS, **(weights or {})}
         x, noisy_term, variation = self._terms(noisy, dtype)
         return (
-            chosen["clean"] * distance(x, clean)
+            chosen["clean"] * distance(Estimate(x), clean)
             + chosen["noisy"] * noisy_term
             + chosen["variation"] * variation
         )

@@ -21,11 +21,19 @@ DEFAULT_MODEL = "ffdnet-sar"
 ARCHITECTURES = {
     "aindnet": ("aindnet", "Aindnet"),
     "boxcar": ("boxcar", "Boxcar"),
+    "cbdnet": ("cbdnet", "CbdNet"),
     "despecknet": ("despecknet", "DeSpeckNet"),
+    "dncnn": ("dncnn", "DnCnn"),
     "dopamine": ("dopamine", "Dopamine"),
-    "ffdnet": ("ffdnet", "LogFFDNet"),
+    "ffdnet": ("ffdnet", "FFDNet"),
+    "idcnn": ("idcnn", "IdCnn"),
+    "sarcnn": ("dncnn", "SarCnn"),
+    "sardrn": ("sardrn", "SarDrn"),
     "scaoednet": ("scaoednet", "ScaoedNet"),
 }
+
+# Architectures that take a number of looks for every pixel.
+LOOKS_MAPS = ("ffdnet",)
 
 
 def create(architecture: str, arguments: dict[str, Any]) -> Despeckler:

@@ -301,7 +301,8 @@ class ScaoedNet(Despeckler):
         """
         chosen = {**WEIGHTS, **(weights or {})}
         log, scenes, noises = self._run(noisy, dtype, last_noise=True)
-        losses = [distance(self._decode(log, scene, noisy.shape), clean) for scene in scenes]
+        estimates = [Estimate(self._decode(log, scene, noisy.shape)) for scene in scenes]
+        losses = [distance(estimate, clean) for estimate in estimates]
         loss = losses[-1]
         if len(losses) > 1:
             loss = loss + chosen["stages"] * torch.stack(losses[:-1]).mean()
