@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
+from ..core.tuning import METHODS
 
 # Least and largest side of a tile without halo.
 TILE_SIZES = (16, 8192)
@@ -82,10 +83,51 @@ def check_stages(card: ModelCard, stages: int) -> None:
         )
 
 
+def settle_method(card: ModelCard, method: str, reference: str | None) -> str:
+    """The way a model is fine-tuned: as asked for, or by what it is.
+
+    Parameters
+    ----------
+    card : ModelCard
+    method : str
+        "auto", or one of `tuning.METHODS`.
+    reference : str or None
+        Raster of speckle-free values, for the methods that learn from pairs.
+
+    Raises
+    ------
+    InvalidInput
+        When model, method and reference do not go together.
+    """
+    if method not in ("auto", *METHODS):
+        raise InvalidInput(f"METHOD '{method}' is not one of auto, {', '.join(METHODS)}.")
+    of_architecture = {"despecknet": "despecknet", "aindnet": "transfer"}
+    if method == "auto":
+        by_pairs = of_architecture.get(card.architecture, "retrain") if reference else ""
+        chosen = "aft" if card.affine else of_architecture.get(card.architecture, "")
+        # A reference is given to be used.
+        method = ("retrain" if by_pairs == "despecknet" else by_pairs) or chosen
+    if method == "aft" or not method:
+        check_affine(card)
+    if method in of_architecture.values() and of_architecture.get(card.architecture) != method:
+        raise InvalidInput(
+            f"The model '{card.id}' cannot be tuned by METHOD {method}: that needs "
+            f"{'deSpeckNet' if method == 'despecknet' else 'AINDNet'}."
+        )
+    if method in ("transfer", "retrain") and not reference:
+        raise InvalidInput(
+            f"METHOD {method} learns from pairs: give a REFERENCE, a raster of speckle-free "
+            "values on the same pixels, such as a temporal mean."
+        )
+    if method in ("aft", "despecknet") and reference:
+        raise InvalidInput(f"METHOD {method} uses no REFERENCE: leave it out, or choose retrain.")
+    return method
+
+
 def check_affine(card: ModelCard) -> None:
     """Refuse to fine-tune a model that has no unbiased risk."""
     if not card.affine:
         raise InvalidInput(
-            f"The model '{card.id}' cannot be fine-tuned: it has no maps a and b. Choose a "
-            "DoPAMINE model."
+            f"The model '{card.id}' cannot be fine-tuned on the image alone: it has no maps a "
+            "and b. Choose a DoPAMINE or deSpeckNet model, or give a REFERENCE."
         )

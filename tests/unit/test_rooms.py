@@ -50,6 +50,7 @@ FORBIDDEN: dict[str, set[str]] = {
 WITH_TORCH = (
     "plugin/core/models/*.py",
     *(f"plugin/core/{name}.py" for name in ("despeckling", "ensemble", "finetuning", "losses")),
+    "plugin/core/patch_tuning.py",
     *(f"plugin/core/{name}.py" for name in ("pairs", "patches", "training", "training_run")),
     *(f"plugin/core/{name}.py" for name in ("training_samples", "tuning_images")),
     *(
