@@ -22,7 +22,7 @@ from .despeckle_parameters import DespeckleParameters
 from .network_algorithm import PRECISIONS
 from .postprocess import keep_renderer, shown_renderer
 from .raster_algorithm import DOMAINS
-from .sources import gdal_source
+from .sources import gdal_source, raster_layer
 
 translate = QCoreApplication.translate
 
@@ -123,7 +123,18 @@ class DespeckleAlgorithm(DespeckleParameters):
             stages=self.parameterAsInt(parameters, self.STAGES, context),
             knob_auto=self.parameterAsBool(parameters, self.KNOB_AUTO, context),
             ensemble=self.parameterAsBool(parameters, self.SELF_ENSEMBLE, context),
+            looks_map=self._map(parameters, self.LOOKS_MAP, context),
+            class_map=self._map(parameters, self.CLASS_MAP, context),
         )
+
+    def _map(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> str | None:
+        """What GDAL opens an optional raster by."""
+        if not parameters.get(name):
+            return None
+        layer = self.parameterAsRasterLayer(parameters, name, context)
+        return gdal_source(raster_layer(layer, parameters[name]))
 
     def processAlgorithm(
         self,

@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
@@ -25,6 +26,8 @@ class DespeckleParameters(NetworkAlgorithm):
     """The declaration of "Despeckle SAR image"."""
 
     KNOB_AUTO = "KNOB_AUTO"
+    LOOKS_MAP = "LOOKS_MAP"
+    CLASS_MAP = "CLASS_MAP"
     TILE_SIZE = "TILE_SIZE"
     OUTPUT = "OUTPUT"
     RATIO = "RATIO"
@@ -164,6 +167,30 @@ class DespeckleParameters(NetworkAlgorithm):
             advanced=True,
         )
         self.add_self_ensemble()
+        self.add(
+            QgsProcessingParameterRasterLayer(
+                self.LOOKS_MAP, translate("Speckless", "Map of looks"), optional=True
+            ),
+            translate(
+                "Speckless",
+                "For FFDNet models: a raster on the input's pixel grid whose first band holds the "
+                "number of looks of every pixel, as in mosaics, multilooked or averaged stacks. "
+                "Where it has no value, the number of looks above holds; a knob turns both alike.",
+            ),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterRasterLayer(
+                self.CLASS_MAP, translate("Speckless", "Map of classes"), optional=True
+            ),
+            translate(
+                "Speckless",
+                "For class-aware models: a raster on the input's pixel grid whose first band holds "
+                "the class of every pixel, numbered from 1 in the order the model lists them. "
+                "Where it has no value, the model's own classifier decides.",
+            ),
+            advanced=True,
+        )
         self.add(
             QgsProcessingParameterNumber(
                 self.TILE_SIZE,

@@ -14,8 +14,9 @@ from torch.nn.functional import avg_pool2d
 from .affine import turn
 from .ensemble import self_ensemble
 from .errors import InvalidInput
-from .models.base import Despeckler
-from .models.card import FILL_RADIUS
+from .models.base import Despeckler, Estimate
+from .models.card import FILL_RADIUS, ModelCard
+from .models.registry import CLASS_MAPS, LOOKS_MAPS
 from .tiling import Window
 
 FloatArray = npt.NDArray[np.float32]
@@ -36,11 +37,13 @@ def despeckle_tile(
     looks: float,
     knob: float | None = None,
     ensemble: bool = False,
-    maps: Sequence[str] = (),
+    extra: Sequence[str] = (),
     stages: int = 0,
     inner: Window | None = None,
     device: str | torch.device = "cpu",
     precision: str = "fp32",
+    looks_map: FloatArray | None = None,
+    class_map: FloatArray | None = None,
 ) -> dict[str, FloatArray]:
     """Estimate the speckle-free intensity of one tile.
 
@@ -60,7 +63,7 @@ def despeckle_tile(
         that read L are told it instead. Blind networks without a map have no knob.
     ensemble : bool
         Mean over the 8 flips and rotations, see `ensemble.self_ensemble`.
-    maps : sequence of str
+    extra : sequence of str
         Of `ModelCard.maps`, to be given beside the estimate; those it lacks are left out.
     stages : int
         Stages to run of a network that has them, see `ModelCard.stages`; 0 for all.
@@ -68,6 +71,12 @@ def despeckle_tile(
         Part of the tile to return; all of it by default.
     device, precision : str
         Where, and in which of `PRECISIONS`, the convolutions run.
+    looks_map : ndarray of float32, (H, W), optional
+        L of every pixel, for networks of `registry.LOOKS_MAPS`; where it is not positive, L is
+        ``looks``. A knob is as many times L everywhere as it is of ``looks``.
+    class_map : ndarray of float32, (H, W), optional
+        Number of every pixel's class, from 1, for networks of `registry.CLASS_MAPS`; where it
+        is no class's, the network's own classifier decides.
 
     Returns
     -------
@@ -78,7 +87,7 @@ def despeckle_tile(
     Raises
     ------
     InvalidInput
-        When scale, looks or knob is not positive.
+        When scale, looks or knob is not positive, or the network takes no such map.
     """
     for name, value in (("scale", scale), ("number of looks", looks), ("knob", knob or looks)):
         if not (np.isfinite(value) and value > 0):
@@ -86,6 +95,10 @@ def despeckle_tile(
     card = model.card
     wanted = looks if knob is None else knob
     told = looks if card.affine else wanted
+    if looks_map is not None:
+        _check_map(card, "map of looks", looks_map, LOOKS_MAPS, intensity)
+    if class_map is not None:
+        _check_map(card, "map of classes", class_map, CLASS_MAPS, intensity)
     with torch.inference_mode():
         z = torch.from_numpy(np.where(valid, intensity, 0).astype(np.float32))[None, None]
         z = (z / scale).to(device)
@@ -94,18 +107,28 @@ def despeckle_tile(
         level = torch.tensor([told], dtype=torch.float32, device=device)
         if card.stages:
             model.set_stages(stages)
+        if looks_map is not None:
+            known = torch.from_numpy(np.where(looks_map > 0, looks_map, looks))
+            level = (known[None, None] * (told / looks)).float().to(device)
+        classes = None
+        if class_map is not None:
+            numbers = torch.from_numpy(np.nan_to_num(class_map).astype(np.int64))
+            classes = numbers[None].to(device) - 1
+
+        def network(image: Tensor, level: Tensor, classes: Tensor | None) -> Estimate:
+            given = {} if classes is None else {"classes": classes}
+            return model(image, level, PRECISIONS[precision], **given)
+
         if ensemble:
-            estimate = self_ensemble(
-                lambda image: model(image, level, PRECISIONS[precision]), z, card.divisor
-            )
+            estimate = self_ensemble(network, z, level, classes, card.divisor)
         else:
-            estimate = model(z, level, PRECISIONS[precision])
-        extra = {}
-        if set(maps) & set(card.maps):
-            extra = model.extra_maps(z, level, PRECISIONS[precision])
+            estimate = network(z, level, classes)
+        found = {}
+        if set(extra) & set(card.maps):
+            found = model.extra_maps(z, level, PRECISIONS[precision])
     inside = _slices(inner)
     invalid = ~valid[inside]
-    further = {name: _array(extra[name])[inside] for name in maps if name in extra}
+    further = {name: _array(found[name])[inside] for name in extra if name in found}
     for values in further.values():
         values[invalid] = np.nan
     if not card.affine:
@@ -143,6 +166,20 @@ def prepare_sample(
         values = np.where(valid, intensity, 0)[:height, :width].astype(np.float32)
         filled.append(fill_holes(torch.from_numpy(values)[None, None] / scale, seen))
     return torch.cat(filled)
+
+
+def _check_map(
+    card: ModelCard, name: str, values: FloatArray, takers: Sequence[str], intensity: FloatArray
+) -> None:
+    if card.architecture not in takers:
+        raise InvalidInput(
+            f"The model '{card.id}' takes no {name}: choose one of the architecture "
+            f"{' or '.join(takers)}, or leave the map out."
+        )
+    if values.shape != intensity.shape:
+        raise InvalidInput(
+            f"The {name} is {values.shape}, the tile {intensity.shape}: they must match."
+        )
 
 
 def fill_holes(z: Tensor, valid: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from .models.base import Estimate
 
@@ -32,27 +31,50 @@ def turned_back(image: Tensor, turn: int) -> Tensor:
     return image.flip(-1) if turn >= 4 else image
 
 
-def self_ensemble(network: Callable[[Tensor], Estimate], z: Tensor, divisor: int = 1) -> Estimate:
+def self_ensemble(
+    network: Callable[..., Estimate],
+    z: Tensor,
+    looks: Tensor,
+    classes: Tensor | None = None,
+    divisor: int = 1,
+) -> Estimate:
     """Mean estimate over all turns.
 
     Parameters
     ----------
     network : callable
-        Estimate of intensity (1, 1, H, W).
+        Estimate of intensity (1, 1, H, W), looks and classes.
     z : Tensor, (1, 1, H, W)
+    looks : Tensor, (1,) or (1, 1, H, W)
+    classes : Tensor, (1, H, W), optional
     divisor : int
         Grid the network lays over the image from its upper left pixel: the image is made a
         multiple of it, or turned ones would have the grid elsewhere.
     """
     height, width = z.shape[-2:]
-    whole = pad(z, (0, -width % divisor, 0, -height % divisor), mode="replicate")
-    total: list[Tensor | None] = [None, None, None]
+    total: list[Tensor | None] = [None] * len(Estimate._fields)
     for turn in range(TURNS):
-        for place, values in enumerate(network(turned(whole, turn).contiguous())):
+
+        def position(image: Tensor) -> Tensor:
+            return turned(_extended(image, divisor), turn).contiguous()  # noqa: B023
+
+        level = looks if looks.ndim == 1 else position(looks)
+        found = network(position(z), level, None if classes is None else position(classes))
+        for place, values in enumerate(found):
             if values is not None:
                 share = turned_back(values.float(), turn)[..., :height, :width] / TURNS
                 old = total[place]
                 total[place] = share if old is None else old + share
-    x, a, b = total
+    x, *others = total
     assert x is not None
-    return Estimate(x, a, b)
+    return Estimate(x, *others)
+
+
+def _extended(image: Tensor, divisor: int) -> Tensor:
+    """Repeat the last row and column up to a multiple of ``divisor``; any type of (..., H, W)."""
+    for axis in (-2, -1):
+        length = image.shape[axis]
+        if length % divisor:
+            places = torch.arange(length + -length % divisor, device=image.device)
+            image = image.index_select(axis, places.clamp_max(length - 1))
+    return image

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..core.models.card import ModelCard
 from ..core.tuning import Scene
 from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
 from .interpreter import cure, find_python
+from .limits import Limits
 from .protocol import Hello
 from .shared_memory import TileLayout
 from .tiles import (
@@ -42,6 +44,7 @@ __all__ = [
     "TrainingRequest",
     "Tuned",
     "TuningRequest",
+    "limit_shared_engine",
     "shared_engine",
 ]
 
@@ -63,6 +66,8 @@ class Engine:
     threads : int, optional
         CPU threads, by default one a core. The worker runs at low priority, so that the user's
         window stays responsive even so.
+    memory : int, optional
+        MiB the worker may take; see `limits.Limits`.
     slots : int
         Tiles in flight.
 
@@ -77,11 +82,10 @@ class Engine:
         idle_seconds: float = 600.0,
         threads: int | None = None,
         slots: int = 3,
+        memory: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise InvalidInput(f"The engine needs at least one thread, got {threads}.")
         self.python = python
-        self.threads = threads
+        self.limits = Limits(threads, memory)
         self.slots = slots
         self._conversation = Conversation(slots, idle_seconds)
         self._reservation = threading.RLock()
@@ -202,14 +206,17 @@ class Engine:
         request.check()
         loaded = self._living(request.model or self._last_loaded, is_cancelled)
         shape, inner = request.intensity.shape, request.inner
+        inputs = tuple(request.maps)
         layout = TileLayout(
-            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs)
+            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs), inputs
         )
         slot = self._conversation.take_slot(is_cancelled)
         try:
             memory = slot.reserve(layout.size)
             layout.view(memory, "intensity")[...] = request.intensity
             layout.view(memory, "valid")[...] = request.valid
+            for name, values in request.maps.items():
+                layout.view(memory, name)[...] = values
         except BaseException:
             self._conversation.give_back(slot)
             raise
@@ -220,6 +227,7 @@ class Engine:
             "shape": list(shape),
             "inner": [int(n) for n in (inner.x, inner.y, inner.width, inner.height)],
             "outputs": list(request.outputs),
+            "inputs": list(inputs),
             "scale": float(request.scale),
             "looks": float(request.looks),
             "knob": None if request.knob is None else float(request.knob),
@@ -383,7 +391,7 @@ class Engine:
         return generation
 
     def _start(self, is_cancelled: IsCancelled | None) -> tuple[Hello, int]:
-        return self._conversation.start(find_python(self.python), self.threads, is_cancelled)
+        return self._conversation.start(find_python(self.python), self.limits, is_cancelled)
 
     def _living(self, loaded: Loaded | None, is_cancelled: IsCancelled | None) -> Loaded:
         """Return the model as the present worker knows it; the idle one may have left."""
@@ -402,6 +410,7 @@ class Engine:
 
 
 _shared: Engine | None = None
+_shared_limits = Limits()
 _shared_lock = threading.Lock()
 
 
@@ -420,7 +429,8 @@ def shared_engine(
     is_cancelled : callable, optional
         Asked while another job holds the engine.
     threads : int, optional
-        CPU threads; takes effect when the worker starts.
+        CPU threads in place of those of `limit_shared_engine`; another number than the last time
+        restarts the worker.
 
     Raises
     ------
@@ -434,8 +444,27 @@ def shared_engine(
             atexit.register(_shared.close)
         engine = _shared
     with engine.reserve(is_cancelled):
-        engine.python, engine.threads = python, threads
+        engine.python = python
+        engine.limits = replace(_shared_limits, threads=threads or _shared_limits.threads)
         yield engine
+
+
+def limit_shared_engine(threads: int | None, memory: int | None) -> None:
+    """Bound the shared worker from its next use on.
+
+    Parameters
+    ----------
+    threads : int or None
+        CPU threads; None for torch's own choice.
+    memory : int or None
+        MiB it may take; None for no bound.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    global _shared_limits
+    _shared_limits = Limits(threads, memory)
 
 
 def close_shared_engine() -> None:

@@ -19,6 +19,9 @@ VERSION = 4
 
 OUTPUTS = ("x", "a", "b", "noise", "level")
 
+# Arrays a tile may be given beyond its pixels, float32 of their shape: looks and class of each.
+MAPS = ("looks_map", "class_map")
+
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 DEVICE_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -104,6 +107,8 @@ class Hello:
         What ``auto`` stands for.
     threads : int
         CPU threads torch computes with.
+    memory_limit : int
+        MiB it may take; 0 where there is no bound.
     managed : bool
         The interpreter belongs to the operating system, where pip refuses to install.
     pid : int
@@ -119,6 +124,7 @@ class Hello:
     devices: list[DeviceInfo] = field(default_factory=list)
     default_device: str = "cpu"
     threads: int = 0
+    memory_limit: int = 0
     managed: bool = False
     pid: int = 0
 

@@ -16,7 +16,7 @@ from ..core.recipe import Recipe
 from ..core.tiling import Window
 from ..core.training_data import TrainingSet
 from ..core.tuning import Scene, TuningRecipe
-from .protocol import OUTPUTS
+from .protocol import MAPS, OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,9 @@ class TileRequest:
         Mean over the 8 flips and rotations: 8 times the cost, less error.
     stages : int
         Stages of an unrolled network to run; 0 for all.
+    maps : dict
+        (height, width) float32 by name: "looks_map", "class_map"; see
+        `core.despeckling.despeckle_tile`.
     """
 
     intensity: np.ndarray
@@ -81,6 +84,7 @@ class TileRequest:
     model: Loaded | None = None
     ensemble: bool = False
     stages: int = 0
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise InvalidInput where the request cannot be computed."""
@@ -89,6 +93,12 @@ class TileRequest:
                 "A tile needs intensity and validity as 2-D arrays of one shape, got "
                 f"{self.intensity.shape} and {self.valid.shape}."
             )
+        for name, values in self.maps.items():
+            if name not in MAPS or values.shape != self.intensity.shape:
+                raise InvalidInput(
+                    f"A tile's maps are {' and '.join(MAPS)} of shape {self.intensity.shape}, got "
+                    f"{name} of {values.shape}."
+                )
         height, width = self.intensity.shape
         if not Window(0, 0, width, height).contains(self.inner):
             raise InvalidInput(f"The window {self.inner} reaches beyond the tile.")

@@ -85,7 +85,7 @@ class TrainingTask:
                 f"{self.device} has not enough memory for batches of {recipe.batch} patches of "
                 f"{recipe.patch} pixels. Make batches or patches smaller, or choose another device."
             ) from error
-        np.savez(request["samples"], **to_arrays(outcome.samples))  # type: ignore[arg-type]
+        np.savez(request["samples"], **to_arrays(outcome.samples))
         return {
             "card": outcome.card.to_json(),
             "log": outcome.log,

@@ -22,19 +22,20 @@ class Numbers(QFrame):
         super().__init__(parent)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(2, 1)
+        # The widest text there is, so that a narrow panel cuts none.
+        widest = self.fontMetrics().horizontalAdvance("-0.02 · -0.01")
+        for column in (1, 2):
+            grid.setColumnMinimumWidth(column, widest)
         self._cells: dict[tuple[str, int], QLabel] = {}
         for column, title in (
             (1, translate("Speckless", "Original")),
             (2, translate("Speckless", "Despeckled")),
         ):
             head = QLabel(title)
-            font = head.font()
-            font.setBold(True)
-            head.setFont(font)
             head.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(head, 0, column)
         rows = (
@@ -65,6 +66,20 @@ class Numbers(QFrame):
                 translate("Speckless", "Range the true ENL lies in with 95 % confidence"),
             ),
             (
+                "correlation",
+                translate("Speckless", "Correl."),
+                translate(
+                    "Speckless",
+                    "Correlation of neighbouring pixels, in a row · in a column: near 0 for "
+                    "speckle that is independent from pixel to pixel",
+                ),
+            ),
+            (
+                "gain",
+                translate("Speckless", "Gain"),
+                translate("Speckless", "ENL after despeckling over ENL before"),
+            ),
+            (
                 "ratio",
                 translate("Speckless", "Ratio"),
                 translate(
@@ -93,7 +108,10 @@ class Numbers(QFrame):
         self._fill(1, None if statistics is None else statistics.original)
         self._fill(2, None if statistics is None else statistics.despeckled)
         ratio = None if statistics is None else statistics.mean_ratio
+        gain = None if statistics is None else statistics.enl_gain
         self._cells["ratio", 1].setText("")
+        self._cells["gain", 1].setText("")
+        self._cells["gain", 2].setText(_NONE if gain is None else f"× {number(gain, 3)}")
         self._cells["ratio", 2].setText(number(ratio, 4))
 
     def text(self, key: str, column: int) -> str:
@@ -102,7 +120,7 @@ class Numbers(QFrame):
 
     def _fill(self, column: int, image: SpeckleStatistics | None) -> None:
         values = {"n": _NONE, "mean": _NONE, "std": _NONE, "cx": _NONE, "enl": _NONE}
-        interval = _NONE
+        interval = correlation = _NONE
         if image is not None:
             values = {
                 "n": f"{image.n_pixels:,}".replace(",", "\u202f"),
@@ -112,8 +130,11 @@ class Numbers(QFrame):
                 "enl": number(image.enl, 3),
             }
             if image.enl_low is not None and image.enl_high is not None:
-                interval = f"{number(image.enl_low, 3)} … {number(image.enl_high, 3)}"
-        for key, text in {**values, "range": interval}.items():
+                interval = f"{number(image.enl_low, 3)}–{number(image.enl_high, 3)}"
+            pair = image.correlation_x, image.correlation_y
+            if pair != (None, None):
+                correlation = " · ".join(_NONE if r is None else f"{r:.2f}" for r in pair)
+        for key, text in {**values, "range": interval, "correlation": correlation}.items():
             self._cells[key, column].setText(text)
 
 

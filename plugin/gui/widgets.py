@@ -101,6 +101,15 @@ def note(text: str = "") -> QLabel:
     return label
 
 
+def small(text: str) -> QLabel:
+    """Label in still smaller print, on one line."""
+    label = QLabel(text)
+    font = label.font()
+    font.setPointSizeF(font.pointSizeF() * 0.85)
+    label.setFont(font)
+    return label
+
+
 def tool_button(action: QAction, text_beside: bool = False) -> QToolButton:
     """Flat button of an action, which also has its shortcut and its tooltip."""
     button = QToolButton()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
+from ..core.models.registry import CLASS_MAPS, LOOKS_MAPS
 from ..core.tuning import METHODS
 
 # Least and largest side of a tile without halo.
@@ -122,6 +123,20 @@ def settle_method(card: ModelCard, method: str, reference: str | None) -> str:
     if method in ("aft", "despecknet") and reference:
         raise InvalidInput(f"METHOD {method} uses no REFERENCE: leave it out, or choose retrain.")
     return method
+
+
+def check_maps(card: ModelCard, looks_map: str | None, class_map: str | None) -> None:
+    """Refuse maps that the model would not read."""
+    if class_map and card.architecture not in CLASS_MAPS:
+        raise InvalidInput(
+            f"The model '{card.id}' does not go by classes: choose a class-aware model, or leave "
+            "CLASS_MAP out."
+        )
+    if looks_map and card.architecture not in LOOKS_MAPS:
+        raise InvalidInput(
+            f"The model '{card.id}' takes one number of looks for the whole scene: choose an "
+            "FFDNet model, or leave LOOKS_MAP out."
+        )
 
 
 def check_affine(card: ModelCard) -> None:

@@ -21,8 +21,16 @@ from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
-from .checks import EXTRA_MAPS, check_model, check_positive, check_stages, check_tile_size
+from .checks import (
+    EXTRA_MAPS,
+    check_maps,
+    check_model,
+    check_positive,
+    check_stages,
+    check_tile_size,
+)
 from .knob import choose_knob, correlation_warnings
+from .maps import ReadMap, map_on
 from .messages import Caution
 from .scene_model import scene_model
 from .scenes import IsCancelled, Progress, measure_bands, output_domain, settle_looks, window_in
@@ -59,6 +67,12 @@ class DespeckleJob:
         Side of a tile without halo; 0 chooses.
     creation_options : sequence of str
         "NAME=VALUE" of the output's driver.
+    looks_map : str, optional
+        Raster on the input's pixel grid whose first band holds the looks of every pixel, for
+        models of `registry.LOOKS_MAPS`; where it has none, ``looks`` holds.
+    class_map : str, optional
+        The same, its first band the number of every pixel's class, from 1 in the order of the
+        card's classes, for models of `registry.CLASS_MAPS`; elsewhere their classifier decides.
     ratio, slope, bias : str, optional
         More rasters to write: input/estimate; a and b of an affine model (intensity).
     python : str, optional
@@ -95,6 +109,8 @@ class DespeckleJob:
     noise: str | None = None
     noise_level: str | None = None
     stages: int = 0
+    looks_map: str | None = None
+    class_map: str | None = None
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> DespeckleResult:
         """Do the work; on any error or cancel no output is left and old ones are untouched.
@@ -182,8 +198,10 @@ class DespeckleJob:
         wanted = [name for name, path in maps.items() if path]
         check_model(card, self.knob, wanted, self.knob_auto)
         check_stages(card, self.stages)
+        check_maps(card, self.looks_map, self.class_map)
+        inputs = [path for path in (self.input, self.looks_map, self.class_map) if path]
         for output in self._outputs().values():
-            check_output(output, [self.input])
+            check_output(output, inputs)
 
     def _doubts(
         self, card: ModelCard, scene: dict[int, SceneStatistics], looks: float
@@ -267,6 +285,7 @@ class _Run:
         self.job, self.source, self.window, self.engine = job, source, window, engine
         self.card, self.scene, self.looks = loaded.card, scene, looks
         self.loaded, self.knob = loaded, knob
+        self.maps: dict[str, ReadMap] = {}
         self.ratio = StreamingMoments()
         self.noise = NoiseMoments()
         self.warnings: list[str] = []
@@ -285,6 +304,11 @@ class _Run:
                 name: stack.enter_context(self._writer(name, path))
                 for name, path in self.job._outputs().items()
             }
+            for name, path in (
+                ("looks_map", self.job.looks_map), ("class_map", self.job.class_map),
+            ):  # fmt: skip
+                if path:
+                    self.maps[name] = stack.enter_context(map_on(self.source, path, name.upper()))
             waiting: deque[_Pending] = deque()
             todo = iter(work)
             while True:
@@ -332,6 +356,7 @@ class _Run:
             TileRequest(
                 intensity, valid, tile.inner, scale, self.looks, self.knob, ("x", *maps),
                 ensemble=self.job.ensemble, stages=self.job.stages,
+                maps={name: read(tile.source) for name, read in self.maps.items()},
             )
         )  # fmt: skip
         inner = tile.inner
@@ -370,6 +395,9 @@ class _Run:
                if self.card.stages else {}),
             "SPECKLESS_SELF_ENSEMBLE": "yes" if self.job.ensemble else "no",
         }  # fmt: skip
+        for map_name, given in (("LOOKS", self.job.looks_map), ("CLASS", self.job.class_map)):
+            if given:
+                tags[f"SPECKLESS_{map_name}_MAP"] = Path(given).name
         return RasterWriter(
             path,
             self.source,

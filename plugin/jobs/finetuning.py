@@ -29,7 +29,7 @@ from ..raster.creation import make_workspace
 from ..raster.source import RasterSource
 from .checks import check_positive, settle_method
 from .finetune_result import FineTuneResult
-from .messages import Caution
+from .messages import Caution, Epoch
 from .scenes import IsCancelled, Progress, measure_bands, settle_looks
 
 BoolArray = npt.NDArray[np.bool_]
@@ -376,7 +376,7 @@ class FineTuneJob:
         def tell(part: float, history: list[dict[str, float]]) -> None:
             nonlocal told
             for entry in history[told:]:
-                progress(part, _epoch_text(entry, request.recipe.method))
+                progress(part, Epoch(_epoch_text(entry, request.recipe.method), entry))
             told = max(told, len(history))
             progress(part, "")
 

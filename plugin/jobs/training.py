@@ -253,7 +253,7 @@ class TrainJob:
     def _request(
         self, recipe: Recipe, found: Found, data: TrainingSet, held_out: TrainingSet | None
     ) -> TrainingRequest:
-        half = {True: "yes", False: "no"}.get(self.half, self.half)  # type: ignore[call-overload]
+        half = self.half if isinstance(self.half, str) else ("yes" if self.half else "no")
         settings: dict[str, Any] = {
             "steps": self.steps,
             "budget_seconds": self.budget_seconds,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,13 @@ from ..reports.pictures import colour_bar, decibels, picture, stretch
 from ..version import VERSION
 from .finetune_result import FineTuneResult
 from .finetuning import FineTuneJob
+from .places import SIDE, most_detailed
 
 Array = npt.NDArray[Any]
 IsCancelled = Callable[[], bool]
 
-# Side of the part shown, and how wide it is on the page: two pixels of a screen for each.
-_SIDE = 160
-_SHOWN = 320
-# Places looked at along each side of the scene to find one with detail.
-_PLACES = 5
-_BLOCK = 4
+# How wide the part shown is on the page: two pixels of a screen for each.
+_SHOWN = 2 * SIDE
 # A mean of the ratio this far from 1 is no chance in a crop of that size.
 STRAY = 0.1
 
@@ -96,7 +94,7 @@ def cut_crop(
         band = source.bands[0]
         whole = Window(0, 0, source.width, source.height)
         extent = whole if job.extent is None else whole.intersection(job.extent) or whole
-        window = _most_detailed(source, band, extent)
+        window = most_detailed(partial(source.read, band), extent)
         halo = result.tuned.card.halo
         wide = Window(
             window.x - halo, window.y - halo, window.width + 2 * halo, window.height + 2 * halo
@@ -198,53 +196,6 @@ def _estimate_by(
     except BaseException:
         engine.cancel()
         raise
-
-
-def _most_detailed(source: RasterSource, band: int, extent: Window) -> Window:
-    """The window with the most edges that are not speckle, of some spread over the extent."""
-    best, most = None, -math.inf
-    for window in _candidates(extent):
-        intensity, valid = source.read(band, window)
-        found = detail(intensity, valid)
-        if best is None or found > most:
-            best, most = window, found
-    assert best is not None
-    return best
-
-
-def _candidates(extent: Window) -> Iterator[Window]:
-    width, height = min(_SIDE, extent.width), min(_SIDE, extent.height)
-
-    def starts(first: int, length: int, side: int) -> list[int]:
-        count = min(_PLACES, -(-length // side))
-        return [int(first + place) for place in np.linspace(0, length - side, count)]
-
-    for y in starts(extent.y, extent.height, height):
-        for x in starts(extent.x, extent.width, width):
-            yield Window(x, y, width, height)
-
-
-def detail(intensity: Array, valid: Array) -> float:
-    """How much an image changes from place to place, of what is not speckle; 0 at least.
-
-    Mean absolute step of the log of 4×4 means to their neighbours, each counted to a factor
-    of 4 at most so that single bright targets do not decide; less where pixels are invalid.
-    """
-    height, width = (length // _BLOCK * _BLOCK for length in intensity.shape)
-    if not height or not width:
-        return 0.0
-    shape = (height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
-    kept = valid[:height, :width]
-    sums = np.where(kept, intensity[:height, :width], 0.0).reshape(shape).sum(axis=(1, 3))
-    counts = kept.reshape(shape).sum(axis=(1, 3))
-    usable = (counts == _BLOCK**2) & (sums > 0)
-    logs = np.log(np.where(usable, sums, 1.0))
-    total = 0.0
-    for axis in (0, 1):
-        steps = np.minimum(np.abs(np.diff(logs, axis=axis)), math.log(4))
-        both = usable[1:] & usable[:-1] if axis == 0 else usable[:, 1:] & usable[:, :-1]
-        total += float(steps[both].sum())
-    return total / (2 * usable.size)
 
 
 def _verdict(result: FineTuneResult) -> str:

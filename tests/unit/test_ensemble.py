@@ -46,11 +46,24 @@ def test_mean_of_what_each_position_gives():
     # A network that moves the image by one pixel to the right: the mean looks at all four sides.
     image = torch.zeros(1, 1, 5, 5)
     image[..., 2, 2] = 8.0
-    found = self_ensemble(lambda z: Estimate(torch.roll(z, 1, -1)), image).x[0, 0]
+    found = self_ensemble(lambda z, *_: Estimate(torch.roll(z, 1, -1)), image, torch.ones(1))
     expected = torch.zeros(5, 5)
     for row, column in ((1, 2), (3, 2), (2, 1), (2, 3)):
         expected[row, column] = 2.0
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.x[0, 0], expected)
+
+
+def test_maps_of_looks_and_classes_turn_with_the_image():
+    rows, columns = torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing="ij")
+    image, looks = rows[None, None], columns[None, None]
+    classes = (rows * columns).long()[None]
+
+    def network(z, level, numbers):
+        assert z.shape[-2] % 2 == z.shape[-1] % 2 == 0
+        return Estimate(z + 10 * level + 100 * numbers[:, None])
+
+    found = self_ensemble(network, image, looks, classes, divisor=2).x
+    torch.testing.assert_close(found, image + 10 * looks + 100 * classes[:, None])
 
 
 @pytest.mark.parametrize("shape", [(37, 52), (1, 1), (40, 40)])

@@ -33,11 +33,19 @@ SMALL = {
     "ffdnet": ("ffdnet", {"layers": 4, "channels": 6}),
     "ffdnet amplitude": ("ffdnet", {"layers": 4, "channels": 6, "domain": "amplitude"}),
     "bf-ffdnet": ("ffdnet", {"layers": 4, "channels": 6, "domain": "amplitude", "bias_free": True}),
+    "nn3d": (
+        "nn3d",
+        {"network": {"layers": 3, "channels": 4}, "search": 2, "patch": 1, "strength": 0.3},
+    ),
+    "classaware": (
+        "classaware",
+        {"network": {"layers": 3, "channels": 4}, "classifier_channels": 4},
+    ),
     "cbdnet": ("cbdnet", {"channels": 4, "estimator_channels": 4}),
 }
 EQUIVARIANT = [
     "sardrn log", "dncnn log", "bf-cnn", "bf-cnn amplitude", "sarcnn", "ffdnet", "bf-ffdnet",
-    "cbdnet",
+    "cbdnet", "nn3d", "classaware",
 ]  # fmt: skip
 BIAS_FREE = ["bf-cnn", "bf-cnn amplitude", "bf-ffdnet"]
 LOOKS = torch.tensor([2.0])
@@ -68,7 +76,9 @@ def build(name):
             if not module.bias_free:
                 module.running_mean.normal_(0, 0.3, generator=generator)
                 torch.nn.init.normal_(module.bias, 0, 0.3, generator=generator)
-    torch.nn.init.normal_(network.last.weight, std=0.1, generator=generator)
+    for module in network.modules():
+        if isinstance(getattr(module, "last", None), torch.nn.Conv2d):
+            torch.nn.init.normal_(module.last.weight, std=0.1, generator=generator)
     if name == "idcnn":
         network.last.bias.data.fill_(1.0)  # far from its ReLU's kink
     network.card = network.describe(id="t", title="t", architecture=architecture, scale="mean")

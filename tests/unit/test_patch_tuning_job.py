@@ -111,7 +111,7 @@ def test_cancelled_and_resumed(name, pair, weights, tmp_path):
     output = tmp_path / "tuned.safetensors"
     output.write_bytes(b"old")
     more = {"reference": pair[1]} if name == "aindnet" else {}
-    job = _job(pair[0], output, model_file=weights[name], epochs=1, **more)
+    job = _job(pair[0], output, model_file=weights[name], epochs=6, patience=0, **more)
     seen = []
     with pytest.raises(Cancelled):
         job.run(lambda part, text: seen.append(text), lambda: any("Check 1" in t for t in seen))
@@ -124,7 +124,7 @@ def test_cancelled_and_resumed(name, pair, weights, tmp_path):
 
 def test_a_diverging_tuning_writes_no_model(pair, weights, tmp_path):
     output = tmp_path / "tuned.safetensors"
-    job = _job(pair[0], output, model_file=weights["ffdnet"], reference=pair[1], learning_rate=1e38)
+    job = _job(pair[0], output, model_file=weights["ffdnet"], reference=pair[1], learning_rate=1e30)
     with pytest.raises(InvalidInput, match="diverged"):
         job.run(_quiet, lambda: False)
     assert not output.exists()

@@ -6,10 +6,13 @@ three scales with sums for skips, and estimates the noise. Trained by the recons
 asymmetric loss of the noise level, which punishes too low a level more, and the level's total
 variation (recipe terms ``asymmetric`` and ``noise_tv``).
 
-Speckle is additive in the logarithm, with a level that does not depend on the scene, so both
-nets work on ln Z, and the noise level is that of the multiplicative model, σ = 1/√L. The first
-layers' kernels sum to zero over ln Z: a factor on the scene is a factor on the estimate, and
-leaves the noise level as it is.
+The noise level is that of the multiplicative model, σ = 1/√L, at every pixel. The estimator
+works on ln Z, where speckle is additive and its level does not depend on the scene; its first
+kernels sum to zero, so a factor on the scene leaves σ̂ as it is. The denoiser works on Z, where
+the squared error is taken, and has no additive constants (BF-CNN, Mohan et al., ICLR 2020): told
+the noise's standard deviation there, σ̂ times the local mean of Z, a factor on the scene is a
+factor on the estimate. It gives the scene itself: at one look the noise is as strong as the
+scene, and a residual would have to cancel every pixel first.
 """
 
 from __future__ import annotations
@@ -34,10 +37,11 @@ _DIVISOR = 4
 class _Stack(nn.Module):
     """So many 3×3 convolutions with ReLU."""
 
-    def __init__(self, inputs: int, channels: int, count: int) -> None:
+    def __init__(self, inputs: int, channels: int, count: int, bias: bool = False) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            Conv2d(channels if i else inputs, channels, 3, padding=1) for i in range(count)
+            Conv2d(channels if i else inputs, channels, 3, padding=1, bias=bias)
+            for i in range(count)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +55,7 @@ class _Up(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.convolution = Conv2d(inputs, 4 * outputs, 1)
+        self.convolution = Conv2d(inputs, 4 * outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         wide = pixel_shuffle(self.convolution(x), 2)
@@ -59,7 +63,7 @@ class _Up(nn.Module):
 
 
 class CbdNet(Despeckler):
-    """σ̂ = e(ln Z); ln x̂ = ln Z - d(ln Z, σ̂).
+    """σ̂ = e(ln Z); x̂ = d(Z, σ̂·mean of Z).
 
     Parameters
     ----------
@@ -74,11 +78,10 @@ class CbdNet(Despeckler):
         self.estimator = nn.Sequential(
             FirstConv2d(1, estimator_channels, zero_sum=True),
             nn.ReLU(),
-            _Stack(estimator_channels, estimator_channels, _ESTIMATOR_LAYERS - 2),
+            _Stack(estimator_channels, estimator_channels, _ESTIMATOR_LAYERS - 2, bias=True),
             Conv2d(estimator_channels, 1, 3, padding=1),
         )
-        self.first = FirstConv2d(1, channels, zero_sum=True)
-        self.noise_level = nn.Conv2d(1, channels, 1, bias=False)
+        self.first = FirstConv2d(2, channels, bias=False)
         self.enter = _Stack(channels, channels, _FULL - 1)
         self.down = _Stack(channels, 2 * channels, _HALF)
         self.bottom = _Stack(2 * channels, 4 * channels, _QUARTER)
@@ -86,8 +89,8 @@ class CbdNet(Despeckler):
         self.middle = _Stack(2 * channels, 2 * channels, _HALF)
         self.up_full = _Up(2 * channels, channels)
         self.full = _Stack(channels, channels, _FULL)
-        self.last = Conv2d(channels, 1, 1)
-        he_initialise(self, self.last)
+        self.last = Conv2d(channels, 1, 1, bias=False)
+        he_initialise(self, self.last, 1.0)
         with torch.no_grad():
             # The estimate starts between one look and eight, the same everywhere.
             level: Any = self.estimator[-1]
@@ -102,8 +105,8 @@ class CbdNet(Despeckler):
         )
 
     def scale_output(self, factor: float) -> bool:
-        """Subtract the factor's logarithm from the noise."""
-        scale_last(self.last, "log", 1 / factor)
+        """Scale what comes out of the last layer."""
+        scale_last(self.last, "intensity", factor)
         return True
 
     def forward(
@@ -112,16 +115,19 @@ class CbdNet(Despeckler):
         """Estimate, with the noise level, from intensity (B, 1, H, W)."""
         dtype = dtype or intensity.dtype
         height, width = intensity.shape[-2:]
-        image = even(to_domain(intensity, "log"), _DIVISOR)
-        features = self.estimator[1](self.estimator[0](image))
-        features = features.to(dtype, memory_format=torch.channels_last)
-        level = softplus(self.estimator[3](self.estimator[2](features)).to(image.dtype))
-        x = (self.first(image) + self.noise_level(level)).relu()
-        noise = self._noise(x.to(dtype, memory_format=torch.channels_last)).to(image.dtype)
-        x = (image - noise)[..., :height, :width].exp()
-        return Estimate(x, noise_level=level[..., :height, :width])
+        image = even(intensity, _DIVISOR)
+        level = self._noise_level(to_domain(image, "log"), dtype)
+        mean = avg_pool2d(image, 3, 1, 1, count_include_pad=False)
+        x = self.first(torch.cat([image, level * mean], 1)).relu()
+        x = self._scene(x.to(dtype, memory_format=torch.channels_last)).to(image.dtype)
+        return Estimate(x[..., :height, :width], noise_level=level[..., :height, :width])
 
-    def _noise(self, x: Tensor) -> Tensor:
+    def _noise_level(self, log: Tensor, dtype: torch.dtype) -> Tensor:
+        features = self.estimator[1](self.estimator[0](log))
+        features = features.to(dtype, memory_format=torch.channels_last)
+        return softplus(self.estimator[3](self.estimator[2](features)).to(log.dtype))
+
+    def _scene(self, x: Tensor) -> Tensor:
         full = self.enter(x)
         half = self.down(avg_pool2d(full, 2))
         up = self.up_half(self.bottom(avg_pool2d(half, 2)))
