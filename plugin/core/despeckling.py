@@ -168,6 +168,25 @@ def prepare_sample(
     return torch.cat(filled)
 
 
+def freeze_on(
+    model: Despeckler, intensity: FloatArray, valid: BoolArray, scale: float, looks: float
+) -> None:
+    """Have a network that normalises by the scene take a whole image for it; no-op for others.
+
+    Parameters
+    ----------
+    model : Despeckler
+        Its stored statistics are changed.
+    intensity, valid : ndarray, (H, W)
+    scale, looks : float
+        As for `despeckle_tile`.
+    """
+    if not model.card.per_scene:
+        return
+    sample = prepare_sample([(intensity, valid)], [scale]).to(model.device)
+    model.freeze_statistics(sample, torch.full((1,), float(looks), device=model.device))
+
+
 def _check_map(
     card: ModelCard, name: str, values: FloatArray, takers: Sequence[str], intensity: FloatArray
 ) -> None:
