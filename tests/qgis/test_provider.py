@@ -28,6 +28,8 @@ PARAMETERS = [
     ("PRECISION", "enum", "auto", False, True),
     ("KNOB_AUTO", "boolean", False, False, True),
     ("SELF_ENSEMBLE", "boolean", False, False, True),
+    ("LOOKS_MAP", "raster", None, True, True),
+    ("CLASS_MAP", "raster", None, True, True),
     ("TILE_SIZE", "number", 0, False, True),
     ("STAGES", "number", 0, False, True),
     ("CREATION_OPTIONS", "string", "", True, True),
