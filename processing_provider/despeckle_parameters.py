@@ -100,6 +100,13 @@ class DespeckleParameters(NetworkAlgorithm):
             "Zhang, K., Zuo, W., Zhang, L. (2018). FFDNet: Toward a fast and flexible solution "
             "for CNN-based image denoising. IEEE Transactions on Image Processing 27(9), "
             "4608-4622. doi:10.1109/TIP.2018.2839891",
+            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
+            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
+            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
+            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
+            "to real-noise denoising with adaptive instance normalization. CVPR.",
+            "Ren, C., Pan, Y., Huang, J. (2022). Enhanced latent space blind model for real image "
+            "denoising via alternative optimization. NeurIPS.",
         ]
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

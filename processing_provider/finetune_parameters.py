@@ -116,6 +116,11 @@ class FineTuneParameters(NetworkAlgorithm):
             "Joo, S., Cha, S., Moon, T. (2019). DoPAMINE: Double-sided masked CNN for pixel "
             "adaptive multiplicative noise despeckling. AAAI 33, 4031-4038. "
             "doi:10.1609/aaai.v33i01.33014031",
+            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
+            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
+            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
+            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
+            "to real-noise denoising with adaptive instance normalization. CVPR.",
         ]
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:

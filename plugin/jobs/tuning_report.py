@@ -25,6 +25,7 @@ from ..reports.pictures import colour_bar, decibels, picture, stretch
 from ..version import VERSION
 from .finetune_result import FineTuneResult
 from .finetuning import FineTuneJob
+from .noise_report import add_noise_section
 from .places import SIDE, most_detailed
 
 Array = npt.NDArray[Any]
@@ -61,6 +62,8 @@ class Crop:
         Intensity, and the estimates of the two models; NaN where invalid.
     slope_before, slope_after : ndarray, (height, width), or None
         The maps a of the two, where the model is affine.
+    noise_before, noise_after : ndarray, (height, width), or None
+        The speckle as the two estimate it, where the model does.
     """
 
     band: int
@@ -70,6 +73,8 @@ class Crop:
     after: Array
     slope_before: Array | None
     slope_after: Array | None
+    noise_before: Array | None = None
+    noise_after: Array | None = None
 
 
 def cut_crop(
@@ -103,14 +108,15 @@ def cut_crop(
         intensity, valid = source.read(band, wide)
     inner = window.shifted(-wide.x, -wide.y)
     scale = result.scales[band]
-    outputs = ("x", "a") if result.tuned.card.affine else ("x",)
+    outputs = ("x", "a") if result.tuned.card.affine else ("x", "noise")
     request = TileRequest(intensity, valid, inner, scale, result.looks, None, outputs)
     with shared_engine(job.python, is_cancelled) as engine:
         start = _estimate(engine, job, job.model_path(), request, is_cancelled)
         tuned = _estimate(engine, job, Path(model), request, is_cancelled)
     rows, columns = slice(inner.y, inner.bottom), slice(inner.x, inner.right)
     noisy = np.where(valid, intensity, np.nan)[rows, columns]
-    return Crop(band, window, noisy, start["x"], tuned["x"], start.get("a"), tuned.get("a"))
+    maps = (found.get(name) for name in ("a", "noise") for found in (start, tuned))
+    return Crop(band, window, noisy, start["x"], tuned["x"], *maps)
 
 
 def tuning_page(job: FineTuneJob, result: FineTuneResult, crop: Crop) -> Page:
@@ -138,6 +144,8 @@ def tuning_page(job: FineTuneJob, result: FineTuneResult, crop: Crop) -> Page:
     page.table(*_history(result))
     page.section("What is seen")
     _pictures(page, crop, result)
+    if crop.noise_before is not None and crop.noise_after is not None:
+        add_noise_section(page, crop.noise_before, crop.noise_after, _SHOWN)
     page.section("Scene, model and settings")
     page.pairs(_settings(job, result))
     page.footer(f"Speckless {VERSION}. Method: {_CITATIONS[_method(card)]}")

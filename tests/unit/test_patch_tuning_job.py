@@ -87,6 +87,8 @@ def test_phase_two_tunes_on_the_image_alone_and_reports(pair, weights, tmp_path)
     assert "deSpeckNet&#x27;s loss" in page or "deSpeckNet's loss" in page
     assert "Mullissa" in page
     assert "Slope a" not in page
+    assert "Estimated speckle: mean" in page
+    assert "exponential (1 look)" in page
     assert (tmp_path / "out.tif").exists()
 
 
