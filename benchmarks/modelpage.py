@@ -49,7 +49,7 @@ USES = {
     ("scaoednet", False): "Quality against time at will: its stages can be chosen.",
 }
 
-_SIDE = 64
+_SIDE = 16
 
 
 def main(arguments: list[str]) -> int:
@@ -97,8 +97,8 @@ def page(folder: Path) -> str:
     lines += [
         "",
         "Operations are multiplications and additions, each counted, of the convolutions and "
-        "matrix products, without halos. The receptive field is the side of the square that an output "
-        "pixel depends on.",
+        "matrix products, without halos. The receptive field is the square that an output pixel "
+        "depends on.",
         "",
         "## Which to take",
         "",
