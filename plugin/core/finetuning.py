@@ -29,6 +29,9 @@ from .tuning_images import Image, Piece, cut, prepare
 # Features kept for "head" and "scale"; what is beyond is computed again each time.
 _CACHE_BYTES = 2 << 30
 
+# Standard errors from which a rise of the held-out risk is no chance.
+_CLEARLY = 2.0
+
 # Head: pixels are independent of each other there, and parts of this side stay in the cache.
 _HEAD_TILE = 128
 
@@ -58,8 +61,8 @@ class FineTuner:
         and "change" of that since the start, each with its standard error; numbers over the
         scene scale squared, or relative (see `TuningRecipe.weighting`).
     best_epoch : int
-        Kept by `finish`: the last whose held-out risk is not above the lowest by more than the
-        standard error of their difference; with ``recipe.cautious`` the lowest, where its fall
+        Kept by `finish`: the last whose held-out risk is not above the lowest by more than two
+        standard errors of their difference; with ``recipe.cautious`` the lowest, where its fall
         since the start exceeds its own standard error. 0 is the start.
 
     Raises
@@ -302,8 +305,8 @@ class FineTuner:
             kept = rise.value < 0 and change.value < -change.standard_error
         else:
             # Few pixels hardly tell one epoch from another, while tuning as such has proved
-            # itself on white speckle: what is not worse within the error is kept.
-            kept = rise.value <= rise.standard_error
+            # itself on white speckle: what is not clearly worse is kept.
+            kept = rise.value <= _CLEARLY * rise.standard_error
         if kept:
             self._best, self.best_epoch = self._copies(), self.epoch
         if rise.value < 0:

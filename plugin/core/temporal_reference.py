@@ -32,7 +32,7 @@ class Reference(NamedTuple):
         The reference; 0 where not valid.
     valid : ndarray of bool
         Dates enough, and stable.
-    count : ndarray of int
+    dates : ndarray of int
         Valid dates.
     spread : ndarray of float32
         Z of equation 9, or Z over the mean; NaN where there are fewer than two dates.
@@ -42,7 +42,7 @@ class Reference(NamedTuple):
 
     intensity: FloatArray
     valid: BoolArray
-    count: npt.NDArray[np.int64]
+    dates: npt.NDArray[np.int64]
     spread: FloatArray
     stable: BoolArray
 

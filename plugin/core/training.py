@@ -242,8 +242,12 @@ class Trainer:
         self.model.eval()
         try:
             with torch.no_grad():
-                gray = images.clean if isinstance(images, TrainingSet) else images
-                if self.recipe.gray and (gray is images or images.gray):
+                gray: Sequence[npt.NDArray[Any]] | None = None
+                if not isinstance(images, TrainingSet):
+                    gray = images
+                elif images.gray:
+                    gray = images.clean
+                if self.recipe.gray and gray is not None:
                     return {f"PSNR L={v:g}": self._psnr(gray, v) for v in looks}
                 return self._held_out_figures(images)
         finally:

@@ -133,7 +133,7 @@ class TrainingSet:
         for name, images in (("clean", self.clean), ("noisy", self.noisy)):
             for number, image in enumerate(images):
                 arrays[f"{name}{number}"] = np.asarray(image, np.float32)
-        np.savez(path, **arrays)  # type: ignore[arg-type]
+        np.savez(path, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> TrainingSet:

@@ -69,9 +69,13 @@ def cut_samples(trainer: Trainer, data: TrainingSet, count: int) -> list[Sample]
         batch = stream.batch(0)
         x = trainer.model(batch.noisy, batch.looks, torch.float32).x
     return [
-        Sample(*(np.array(t[n, 0].float().cpu()) for t in (batch.noisy, x, batch.clean)), looks)
+        Sample(_array(batch.noisy[n]), _array(x[n]), _array(batch.clean[n]), looks)
         for n, looks in enumerate(batch.looks.tolist())
     ]
+
+
+def _array(image: torch.Tensor) -> Array:
+    return np.array(image[0].float().cpu())
 
 
 def to_arrays(samples: list[Sample]) -> dict[str, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,7 @@ from typing import Any
 from ..core.errors import InvalidInput
 
 MIB = 2**20
-# What torch needs beyond what it holds when it has started, to compute anything at all.
-_LEAST_ROOM = 192 * MIB
+LEAST_ROOM = 64 * MIB
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Limits:
     threads : int or None
         CPU threads; None for torch's own choice, one a core.
     memory : int or None
-        MiB; None for no bound. Of main memory on Linux, and of each CUDA device's. Where it does
-        not suffice the worker computes in smaller parts, as with a full computer.
+        MiB; None for no bound. Of main memory, about, and of each CUDA device's. Where it does
+        not suffice the worker computes tiles in smaller parts.
 
     Raises
     ------
@@ -52,8 +51,11 @@ class Limits:
         return cls(threads or None, memory or None)
 
 
-def apply(limits: Limits, torch: Any) -> int:
-    """Bind this process; return the bound of main memory in MiB, 0 for none.
+def apply(limits: Limits, torch: Any) -> None:
+    """Bind this process: its threads, and its memory on CUDA devices.
+
+    Main memory is bound by computing in parts (see `room_for_tiles`). A bound set by the operating
+    system would not do: where oneDNN gets no memory, some of its kernels return garbage.
 
     Parameters
     ----------
@@ -62,33 +64,28 @@ def apply(limits: Limits, torch: Any) -> int:
     """
     if limits.threads:
         torch.set_num_threads(limits.threads)
-    if not limits.memory:
-        return 0
-    wanted = limits.memory * MIB
-    if torch.cuda.is_available():
+    if limits.memory and torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             total = torch.cuda.get_device_properties(index).total_memory
-            torch.cuda.set_per_process_memory_fraction(min(1.0, wanted / total), index)
-    return _limit_data(wanted) // MIB
+            part = min(1.0, limits.memory * MIB / total)
+            torch.cuda.set_per_process_memory_fraction(part, index)
 
 
-def _limit_data(wanted: int) -> int:
-    """Bound what the process may allocate in bytes, at no less than it cannot do without."""
-    if not sys.platform.startswith("linux"):
+def room_for_tiles(limits: Limits) -> int:
+    """Bytes of main memory that computing a tile may take; 0 for no bound.
+
+    Torch itself takes a few hundred MiB, which count. However little is left, tiles may take
+    `LEAST_ROOM`.
+    """
+    if not limits.memory:
         return 0
-    import resource
-
-    allowed = max(wanted, _data_size() + _LEAST_ROOM)
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard != resource.RLIM_INFINITY:
-        allowed = min(allowed, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
-    return allowed
+    return max(limits.memory * MIB - _resident(), LEAST_ROOM)
 
 
-def _data_size() -> int:
-    """Bytes this process has allocated, as the kernel counts them."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) * 1024
-    return 0
+def _resident() -> int:
+    """Bytes this process has in memory; a fair guess where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 400 * MIB
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -19,7 +19,6 @@ from .computing import is_out_of_memory
 from .devices import DTYPES, choose_device, has_bf16
 from .protocol import DeviceInfo
 
-_CHECKPOINT_SECONDS = 30.0
 _PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -73,7 +72,6 @@ class TrainingTask:
             checkpoint=request["checkpoint"],
             device=self.device,
             dtype=DTYPES[self.precision],
-            checkpoint_seconds=_CHECKPOINT_SECONDS,
             **request["settings"],
         )
         try:
@@ -85,7 +83,7 @@ class TrainingTask:
                 f"{self.device} has not enough memory for batches of {recipe.batch} patches of "
                 f"{recipe.patch} pixels. Make batches or patches smaller, or choose another device."
             ) from error
-        np.savez(request["samples"], **to_arrays(outcome.samples))  # type: ignore[arg-type]
+        np.savez(request["samples"], **to_arrays(outcome.samples))
         return {
             "card": outcome.card.to_json(),
             "log": outcome.log,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsMapLayerProxyModel, QgsVectorLayer
+from qgis.core import QgsMapLayer, QgsMapLayerProxyModel, QgsVectorLayer
 from qgis.gui import QgsMapLayerComboBox
 from qgis.PyQt.QtCore import QCoreApplication, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QIcon, QKeySequence
+from qgis.PyQt.QtGui import QKeySequence
 from qgis.PyQt.QtWidgets import (
     QAction,
     QComboBox,
@@ -95,7 +95,7 @@ class AreaTools(QWidget):
                 "and saves. With none, the first area drawn makes a temporary one.",
             )
         )
-        self.layers.layerChanged.connect(self.layer_chosen)
+        self.layers.layerChanged.connect(self._on_layer)
         self.new = self._action(
             "mActionNewVectorLayer", translate("Speckless", "New temporary layer")
         )
@@ -112,7 +112,7 @@ class AreaTools(QWidget):
             translate("Speckless", "Undo the last change of the areas (Ctrl+Z on the map)")
         )
         self.redo = self._action("mActionRedo", translate("Speckless", "Redo"))
-        self.rename = self._action("mActionRename", translate("Speckless", "Rename (F2)"))
+        self.rename = self._action("mActionToggleEditing", translate("Speckless", "Rename (F2)"))
         self.colour = self._action("mIconColorPicker", translate("Speckless", "Colour …"))
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
@@ -152,7 +152,7 @@ class AreaTools(QWidget):
             ),
             (
                 FREEHAND,
-                "mActionFreehandPolygon",
+                "mActionCapturePolygon",
                 translate("Speckless", "Draw freehand"),
                 translate("Speckless", "Draw round an area with the button held down."),
             ),
@@ -208,10 +208,7 @@ class AreaTools(QWidget):
             row.addWidget(tool_button(action))
 
     def _action(self, icon: str, title: str) -> QAction:
-        picture = theme_icon(icon)
-        if picture.isNull():
-            picture = theme_icon("mActionCapturePolygon")
-        return QAction(QIcon(picture), title, self)
+        return QAction(theme_icon(icon), title, self)
 
     def _menu_button(self, menu: QMenu, icon: str, title: str) -> QToolButton:
         button = QToolButton()
@@ -230,6 +227,9 @@ class AreaTools(QWidget):
         tool = self.sender().data() if checked else ""
         self.set_tool(tool)
         self.tool_toggled.emit(tool)
+
+    def _on_layer(self, layer: QgsMapLayer | None) -> None:
+        self.layer_chosen.emit(layer)
 
     def _on_suggest(self) -> None:
         self.suggest_asked.emit(self.sender().data())

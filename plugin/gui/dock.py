@@ -105,6 +105,7 @@ class SpecklessDock(QgsDockWidget):
         self.layer_section.domain_changed.connect(self._on_domain)
         self.layer_section.looks_changed.connect(self._on_looks)
         self.model_section.model_changed.connect(self._on_model)
+        self.model_section.models.opening.connect(self._on_models_opening)
         self.knob_section.preview_toggled.connect(self._on_preview)
         self.knob_section.split_toggled.connect(self._on_split)
         self.knob_section.view_changed.connect(self.previewer.set_view)
@@ -214,6 +215,7 @@ class SpecklessDock(QgsDockWidget):
     def _on_layer(self, layer: QgsRasterLayer | None) -> None:
         self.scene, self._given_looks = None, None
         self.previewer.set_layer(layer)
+        self.run_section.output.setFilePath("")  # it was meant for the other one
         chosen = Choices(model=self.choices.model)
         if layer is None:
             self.layer_section.show_message(translate("Speckless", "Add a SAR image to the map."))
@@ -244,6 +246,12 @@ class SpecklessDock(QgsDockWidget):
     def _on_model(self, model: str) -> None:
         turn = self.tuning.untuned_turn()
         self.take_choices(replace(self.choices, model=model, model_file="", turn=turn))
+
+    def _on_models_opening(self) -> None:
+        self.list_models(self.choices.model)
+        card = self.model_section.current()
+        if card is not None and card.id != self.choices.model:
+            self._on_model(card.id)
 
     def _on_turn(self, turn: float) -> None:
         self.choices = replace(self.choices, turn=turn)
@@ -339,6 +347,8 @@ class SpecklessDock(QgsDockWidget):
             text += " " + warning
         self.knob_section.status.setText(text)
         title = self.knob_section.views.currentText()
+        if self.choices.model_file:
+            title = translate("Speckless", "{view}, tuned").format(view=title)
         self.previewer.item.set_captions(translate("Speckless", "Original"), title)
 
     def _on_idle(self, reason: str) -> None:

@@ -93,6 +93,7 @@ class AreaTool(QgsMapTool):
         """Set a corner, or begin to drag."""
         if event.button() != Qt.MouseButton.LeftButton:
             return
+        self._closed_by_click = False  # should the second release of a double click not have come
         self._pressed = self._last = event.pos()
         if self.shape == FREEHAND or (self.shape == RECTANGLE and not self._points):
             self._points = [event.mapPoint()]
@@ -166,6 +167,11 @@ class AreaTool(QgsMapTool):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep these keys from QGIS's own actions, which mean the current layer."""
+        # While a button is held the canvas passes no keys on.
+        if event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape:
+            had = bool(self._points)
+            self.reset()
+            return had
         if event.type() == QEvent.Type.ShortcutOverride and (
             event.matches(QKeySequence.StandardKey.Undo)
             or event.matches(QKeySequence.StandardKey.Redo)

@@ -145,8 +145,9 @@ class OptionsPage(QgsOptionsPageWidget):
         self.memory.setToolTip(
             translate(
                 "Speckless",
-                "Most memory the engine may allocate: on Linux main memory, and of each CUDA "
-                "GPU. With too little it computes in smaller parts, slower.",
+                "Memory the engine may take, about: main memory, and of each CUDA GPU. With "
+                "little it computes in smaller parts, slower. Fine-tuning on the processor is "
+                "not bound.",
             )
         )
         grid.addWidget(caption(translate("Speckless", "&Memory"), self.memory), 3, 0)

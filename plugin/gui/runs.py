@@ -14,7 +14,9 @@ from qgis.core import (
     QgsRasterRenderer,
 )
 from qgis.gui import QgisInterface
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QObject
+from qgis.PyQt.QtWidgets import QWidget
 
 from ...processing_provider.postprocess import renderer_for
 from ..core.errors import RasterError
@@ -51,6 +53,8 @@ class Runs(QObject):
         super().__init__(parent)
         self._iface, self._section, self._choices = iface, section, choices
         self.task: DespeckleTask | None = None
+        # Kept, or Python forgets what a dialog does when it is run.
+        self.dialogs: list[QWidget] = []
         section.run_asked.connect(self.start)
         section.stop_asked.connect(self.stop)
         section.copy_asked.connect(self.copy_command)
@@ -61,6 +65,8 @@ class Runs(QObject):
         task, self.task = self.task, None
         if task is not None:
             task.abandon()
+        for dialog in self._open_dialogs():
+            dialog.close()
 
     def start(self) -> None:
         """Despeckle the layer."""
@@ -116,7 +122,11 @@ class Runs(QObject):
                 translate("Speckless", "Processing does not know {name}.").format(name=ALGORITHM)
             )
             return
+        self.dialogs = [*self._open_dialogs(), dialog]
         dialog.show()
+
+    def _open_dialogs(self) -> list[QWidget]:
+        return [dialog for dialog in self.dialogs if not sip.isdeleted(dialog)]
 
     def _output(self) -> tuple[str, bool]:
         section = self._section

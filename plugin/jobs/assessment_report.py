@@ -240,7 +240,8 @@ def _areas(page: Page, found: Assessment) -> None:
         "MoR",
         "VoR · L",
     )
-    rows, charts = [], []
+    rows: list[tuple[str, ...]] = []
+    charts: list[tuple[Markup, str]] = []
     for number, area in enumerate(found.areas, 1):
         measured = area.statistics
         if measured is None or measured.despeckled is None:

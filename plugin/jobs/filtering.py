@@ -57,7 +57,7 @@ class FilterJob:
     tile_size : int
         Side of a tile without halo; 0 chooses.
     creation_options : sequence of str
-        "NAME=VALUE" of the output's driver.
+        "NAME=VALUE" of the output's driver; GeoTIFFs are not compressed by default.
     threads : int
         That compute; 0 for as many as there are cores.
     """
@@ -245,6 +245,8 @@ class _Run:
             self.source.bands,
             domain=output_domain(self.source.domain),
             creation_options=self.job.creation_options,
+            # It would take longer than most filters, for a fifth of the file.
+            compress=False,
             tags=tags,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ..engine.client import TileRequest, shared_engine
 from ..raster.source import RasterSource
 from .preview_image import Preview
 from .scene_cache import SceneCache, file_stamp
+from .scene_model import scene_model
 from .tile_cache import Arrays, TileCache
 
 FloatArray = npt.NDArray[np.float32]
@@ -236,8 +238,17 @@ class _Run:
             return
         request, preview = self.request, self.preview
         affine = preview.card.affine
-        with shared_engine(request.python, is_cancelled) as engine:
-            loaded = engine.load(self.path, request.device, request.precision, is_cancelled)
+        with ExitStack() as stack:
+            engine = stack.enter_context(shared_engine(request.python, is_cancelled))
+            # Of a raster with several bands, a run takes the statistics of all those it is given.
+            own = stack.enter_context(
+                scene_model(
+                    engine, self.path, preview.card, self.pixels.source,
+                    {request.band: preview.scene.statistics}, preview.looks, request.device,
+                    is_cancelled,
+                )
+            )  # fmt: skip
+            loaded = engine.load(own, request.device, request.precision, is_cancelled)
             preview.device, preview.device_reason = loaded.device, loaded.reason
             template = TileRequest(
                 np.zeros((1, 1), np.float32), np.ones((1, 1), bool), Window(0, 0, 1, 1),
@@ -302,7 +313,7 @@ class _Thinned:
     """A raster of which only every n-th pixel is there."""
 
     def __init__(self, source: RasterSource, step: int) -> None:
-        self._source, self._step = source, step
+        self.source, self._step = source, step
         self.whole = Window(0, 0, -(-source.width // step), -(-source.height // step))
 
     def snapped(self, wanted: Window) -> Window:
@@ -323,10 +334,10 @@ class _Thinned:
 
     def read(self, band: int, window: Window) -> tuple[FloatArray, BoolArray]:
         step = self._step
-        right = min(window.right * step, self._source.width)
-        bottom = min(window.bottom * step, self._source.height)
+        right = min(window.right * step, self.source.width)
+        bottom = min(window.bottom * step, self.source.height)
         x, y = window.x * step, window.y * step
-        z, valid = self._source.read(band, Window(x, y, right - x, bottom - y))
+        z, valid = self.source.read(band, Window(x, y, right - x, bottom - y))
         if step == 1:
             return z, valid
         return np.ascontiguousarray(z[::step, ::step]), np.ascontiguousarray(valid[::step, ::step])

@@ -198,7 +198,7 @@ class _Run:
                 known = ~np.isnan(made.spread)
                 for name, values, valid in (
                     ("OUTPUT", made.intensity, made.valid),
-                    ("COUNT", made.count.astype(np.float32), ones),
+                    ("COUNT", made.dates.astype(np.float32), ones),
                     ("SPREAD", np.nan_to_num(made.spread), known),
                     ("MASK", made.stable.astype(np.float32), known),
                 ):
@@ -206,8 +206,8 @@ class _Run:
                         writers[name].write(band, tile.core, values, valid)
                 self.known += int(known.sum())
                 self.stable += int(made.stable.sum())
-                self.seen += int((made.count > 0).sum())
-                self.counted += int(made.count.sum())
+                self.seen += int((made.dates > 0).sum())
+                self.counted += int(made.dates.sum())
 
             def written(piece: _Piece) -> None:
                 self._done += piece[1].core.area
@@ -249,7 +249,7 @@ class _Run:
         made = self.job.method(*data)
         inner = piece[1].inner
         place = np.s_[inner.y : inner.bottom, inner.x : inner.right]
-        return Reference(*(array[place] for array in made))
+        return Reference._make(array[place] for array in made)
 
     def _writer(self, name: str, path: str, whole: Window) -> RasterWriter:
         method = self.job.method

@@ -16,8 +16,12 @@ TRAINABLE = tuple(name for name in ARCHITECTURES if name != "boxcar")
 SPECKLES = ("correlated", "white")
 
 # Of photographs made to look like radar: see `Recipe`, and recipes/ffdnet_sar.toml.
-_STRETCHED = {"dynamic_range": (0.5, 6.0), "blur": (0.0, 2.0), "bright_points": 2e-5}
-_PLAIN = {"dynamic_range": (0.0, 0.0), "blur": (0.0, 0.0), "bright_points": 0.0}
+_STRETCHED: dict[str, Any] = {
+    "dynamic_range": (0.5, 6.0),
+    "blur": (0.0, 2.0),
+    "bright_points": 2e-5,
+}
+_PLAIN: dict[str, Any] = {"dynamic_range": (0.0, 0.0), "blur": (0.0, 0.0), "bright_points": 0.0}
 _WIDEST_PSF = 1.0
 
 # A budget ends the schedule long before.
@@ -111,7 +115,7 @@ def recipe_for(
 
 def unstretched(recipe: Recipe) -> Recipe:
     """The recipe for images that are intensity already."""
-    return replace(recipe, **_PLAIN)  # type: ignore[arg-type]
+    return replace(recipe, **_PLAIN)
 
 
 def for_pairs(recipe: Recipe) -> Recipe:

@@ -26,7 +26,7 @@ class Settings:
     threads : int
         CPU threads of the engine; 0 for its own choice, one a core.
     memory_limit : int
-        MiB the engine may allocate; 0 for no bound.
+        MiB the engine may take, about; 0 for no bound.
     """
 
     engine_python: str = ""

@@ -41,6 +41,7 @@ def seen(models: Path) -> dict[str, Any]:
     for path in OUTPUT.glob("tuning_*"):
         path.unlink()
     variables = {
+        "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
         "SPECKLESS_TEST_OUTPUT": str(OUTPUT),
         "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
         "SPECKLESS_TEST_MODELS": str(models),
@@ -137,7 +138,7 @@ def test_history_has_the_call(seen: dict[str, Any]) -> None:
 
 
 def test_dialog_is_filled_in(seen: dict[str, Any]) -> None:
-    assert seen["dialogs"]
+    assert seen["dialogs"] == ["Despeckle SAR image", True]
     for name, value in seen["asked"].items():
         if name in ("LOOKS", "KNOB"):
             assert float(seen["dialog"][name]) == pytest.approx(float(value), abs=1e-6)
@@ -220,13 +221,19 @@ def test_reloading_leaves_nothing(seen: dict[str, Any]) -> None:
         if seen["after reloads"][name] > before
     }
     assert grown == {}
+    assert seen["processes in mid-reload"] > seen["before reloads"]["processes"]
 
 
 def test_unloading_in_mid_tuning_is_clean(seen: dict[str, Any]) -> None:
+    assert seen["was tuning"]
     assert seen["left after unload"] == []
     assert seen["tasks after unload"] == 0
     assert seen["threads after unload"] == []
     assert seen["processes after unload"] == []
+
+
+def test_fits_a_narrow_panel(seen: dict[str, Any]) -> None:
+    assert seen["narrow trial"] == seen["narrow run"] == 300
 
 
 def test_main_thread_is_never_kept(seen: dict[str, Any]) -> None:
@@ -242,7 +249,7 @@ def test_main_thread_is_never_kept(seen: dict[str, Any]) -> None:
         assert {phase for phase, ms in worst.items() if ms["wall"] >= 100} == set()
 
 
-@pytest.mark.parametrize("name", ["running", "compare", "dialog", "narrow"])
+@pytest.mark.parametrize("name", ["running", "compare", "dialog", "narrow_trial", "narrow_run"])
 def test_window_was_drawn(seen: dict[str, Any], name: str) -> None:
     picture = gdal.Open(str(OUTPUT / f"tuning_{name}.png")).ReadAsArray()
     assert len(np.unique(picture[0])) > 50

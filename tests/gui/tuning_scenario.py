@@ -17,13 +17,13 @@ from typing import Any
 
 import qgis.utils
 from qgis.core import QgsApplication, QgsProject, QgsSettings
-from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QApplication, QDialog
+from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface
 
-sys.path.insert(0, str(Path(__file__).parent))
+# QGIS runs this without a __file__.
+sys.path.insert(0, os.environ["SPECKLESS_TEST_TOOLS"])
 from window_tools import (
     Heartbeat,
     catch_exceptions,
@@ -38,6 +38,7 @@ from window_tools import (
     shot,
     things,
     wait_for,
+    wait_for_computing,
 )
 
 FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
@@ -90,6 +91,31 @@ def look(beat: Heartbeat) -> None:
     seen["looks"], seen["knob"] = panel.choices.looks, panel.choices.knob
 
 
+_tunings = 0
+
+
+def start_tuning() -> Any:
+    """Click, at another knob each time: nothing of the last one is gone on from."""
+    global _tunings
+    _tunings += 1
+    panel = dock()
+    section = panel.finetune_section
+    section.depths.setCurrentIndex(section.depths.findData("full"))
+    panel.knob_section.value.setValue(panel.choices.looks * (0.6 + 0.02 * _tunings))
+    section.start.click()
+    return lambda: panel.tuning.tunings.task
+
+
+def start_run() -> Any:
+    """Click, with a network that takes seconds."""
+    panel = dock()
+    panel.knob_section.preview.setChecked(False)
+    models = panel.model_section.models
+    models.setCurrentIndex(models.findData("tiny-slow"))
+    panel.run_section.run.click()
+    return lambda: panel.runs.task
+
+
 def refuse() -> None:
     """Networks that are not affine say so."""
     panel, models = dock(), dock().model_section.models
@@ -136,6 +162,7 @@ def tune(beat: Heartbeat) -> None:
     seen["tuned"] = save_estimate("tuned")
     seen["knob when tuned"] = [panel.choices.looks, panel.choices.knob]
     shot(FOLDER / "tuning_compare.png")
+    narrow("trial")
     beat.enter("compare")
     section.tuned.trigger()
     wait_for(is_whole)
@@ -180,18 +207,13 @@ def stop_tuning(beat: Heartbeat) -> None:
     """By the dock's button, then from the task manager."""
     panel = dock()
     section, tunings = panel.finetune_section, panel.tuning.tunings
-    models = panel.model_section.models
-    models.setCurrentIndex(models.findData("tiny-slow"))
     section.sources.setCurrentIndex(section.sources.findData("visible"))
-    section.depths.setCurrentIndex(section.depths.findData("full"))
     panel.knob_section.preview.setChecked(False)
     rest()
     seen["stopped tunings"] = []
     for by in ("button", "manager"):
         beat.enter("cancel")
-        section.start.click()
-        wait_for(lambda: section.progress.value() > 0 or tunings.task is None, 300)
-        was_running = tunings.task is not None
+        was_running = wait_for_computing(start_tuning())
         section.stop.click() if by == "button" else tunings.task.cancel()
         stopped = wait_for(lambda: tunings.task is None, 300)
         beat.enter("")
@@ -220,19 +242,13 @@ def run(beat: Heartbeat) -> None:
     seen["history"] = _history()
     section.open.trigger()
     QTest.qWait(500)
-    dialogs = [
-        w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()
-    ]
-    seen["dialogs"] = [dialog.windowTitle() for dialog in dialogs]
-    for dialog in dialogs:
-        found = (
-            dialog.createProcessingParameters()
-            if hasattr(dialog, "createProcessingParameters")
-            else dialog.getParameterValues()
-        )
-        seen["dialog"] = {key: str(value) for key, value in found.items()}
-        dialog.grab().save(str(FOLDER / "tuning_dialog.png"))
-        dialog.close()
+    dialog = panel.runs.dialogs[-1]
+    seen["dialogs"] = [dialog.windowTitle(), dialog.isVisible()]
+    parameters = getattr(dialog, "createProcessingParameters", None) or dialog.getParameterValues
+    seen["dialog"] = {key: str(value) for key, value in parameters().items()}
+    dialog.grab().save(str(FOLDER / "tuning_dialog.png"))
+    dialog.close()
+    narrow("run")
     seen["asked"] = {key: str(value) for key, value in panel.choices.parameters("", False).items()}
 
 
@@ -252,16 +268,16 @@ def _history() -> list[str]:
     return [entry.text for entry in ProcessingLog.getLogEntries()]
 
 
-def narrow() -> None:
-    """As a panel of 300 pixels."""
-    panel = dock()
-    window = iface.mainWindow()
+def narrow(name: str) -> None:
+    """A picture of the dock as a panel of 300 pixels."""
+    panel, window = dock(), iface.mainWindow()
+    width = panel.width()
     window.resizeDocks([panel], [300], Qt.Orientation.Horizontal)
-    for box in panel.findChildren(QgsCollapsibleGroupBox):
-        box.setCollapsed(box.objectName() not in ("speckless_finetune", "speckless_run"))
     QTest.qWait(300)
-    seen["narrow"] = panel.width()
-    panel.grab().save(str(FOLDER / "tuning_narrow.png"))
+    seen[f"narrow {name}"] = panel.width()
+    panel.grab().save(str(FOLDER / f"tuning_narrow_{name}.png"))
+    window.resizeDocks([panel], [width], Qt.Orientation.Horizontal)
+    QTest.qWait(300)
 
 
 def save_and_reload() -> None:
@@ -307,7 +323,6 @@ def kill_engine() -> None:
     """In mid-run and in mid-tuning; then it works again."""
     panel = dock()
     models = panel.model_section.models
-    models.setCurrentIndex(models.findData("tiny-slow"))
     panel.run_section.output.setFilePath(str(FOLDER / "tuning_killed.tif"))
     logged: list[str] = []
     log = QgsApplication.messageLog()
@@ -315,19 +330,19 @@ def kill_engine() -> None:
         lambda text, tag, level: logged.append(text) if tag == "Speckless" else None
     )
     seen["killed"] = []
-    for start, job in (
-        (panel.run_section.run, lambda: panel.runs.task),
-        (panel.finetune_section.start, lambda: panel.tuning.tunings.task),
-    ):
+    for start in (start_run, start_tuning):
+        models.setCurrentIndex(models.findData("tiny-affine"))
         iface.messageBar().clearWidgets()
         logged.clear()
-        start.click()
-        wait_for(lambda job=job: job() is not None and job().progress() > 0, 300)
+        job = start()
+        was_running = wait_for_computing(job)
         pid = engine_pid()
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
         ended = wait_for(lambda job=job: job() is None, 300)
-        seen["killed"].append([pid is not None, ended, message_texts(), list(logged)])
+        seen["killed"].append(
+            [was_running and pid is not None, ended, message_texts(), list(logged)]
+        )
     seen["left by the killed"] = sorted(path.name for path in FOLDER.glob("*tuning_killed*"))
     seen["outcome of the killed"] = panel.run_section.outcome.text()
     models.setCurrentIndex(models.findData("tiny-affine"))
@@ -341,18 +356,13 @@ def close_project() -> None:
     """In mid-run, and in mid-tuning."""
     panel = dock()
     seen["closed"] = []
-    for name in ("run", "tuning"):
+    for start in (start_run, start_tuning):
         layer = iface.addRasterLayer(SAMPLE, "sample")
         QTest.qWait(200)
-        choose(layer, "tiny-slow")
+        choose(layer, "tiny-affine")
         panel.run_section.output.setFilePath(str(FOLDER / "tuning_closed.tif"))
-        (panel.run_section.run if name == "run" else panel.finetune_section.start).click()
-
-        def task(name: str = name) -> Any:
-            return panel.runs.task if name == "run" else panel.tuning.tunings.task
-
-        wait_for(lambda task=task: task() is not None and task().progress() > 0, 300)
-        was_running = task() is not None
+        task = start()
+        was_running = wait_for_computing(task)
         QgsProject.instance().clear()
         ended = wait_for(lambda task=task: task() is None, 300)
         QTest.qWait(200)
@@ -382,10 +392,10 @@ def reload_often() -> None:
         if number in (20, 40):
             layer = iface.addRasterLayer(SAMPLE, "sample")
             panel.setUserVisible(True)
-            choose(layer, "tiny-slow")
-            panel.finetune_section.start.click()
-            wait_for(lambda panel=panel: panel.tuning.tunings.task is not None, 300)
-            wait_for(lambda: engine_pid() is not None, 300)
+            choose(layer, "tiny-affine")
+            start_tuning()
+            wait_for(lambda: engine_pid() is not None)
+            seen["processes in mid-reload"] = len(children())
             panel.setUserVisible(False)
         QTest.qWait(1)
     qgis.utils.reloadPlugin(name)
@@ -399,9 +409,8 @@ def unload() -> None:
     panel = dock()
     layer = iface.addRasterLayer(SAMPLE, "again")
     panel.setUserVisible(True)
-    choose(layer, "tiny-slow")
-    panel.finetune_section.start.click()
-    wait_for(lambda: panel.tuning.tunings.task.progress() > 0, 300)
+    choose(layer, "tiny-affine")
+    seen["was tuning"] = wait_for_computing(start_tuning())
     started = time.perf_counter()
     qgis.utils.unloadPlugin("speckless")
     seen["unload seconds"] = time.perf_counter() - started
@@ -423,7 +432,7 @@ def scenario() -> None:
     wanted = os.environ.get("SPECKLESS_TEST_PARTS", "").split()
     for part in (
         lambda: look(beat), refuse, lambda: tune(beat), tune_on_areas, lambda: stop_tuning(beat),
-        lambda: run(beat), narrow, save_and_reload, kill_engine, close_project, reload_often,
+        lambda: run(beat), save_and_reload, kill_engine, close_project, reload_often,
         unload,
     ):  # fmt: skip
         name = part.__name__ if part.__name__ != "<lambda>" else part.__code__.co_names[0]

@@ -100,9 +100,13 @@ def draw_polygon(*corners: tuple[float, float]) -> None:
 
 
 def is_whole() -> bool:
-    """Whether the preview is complete and at rest."""
-    preview = dock().previewer
-    return not preview.is_busy and preview.picture is not None and preview.picture.part >= 1
+    """Whether the preview is complete, at rest, and of the model and the knob chosen."""
+    preview, choices = dock().previewer, dock().choices
+    picture = preview.picture
+    if preview.is_busy or picture is None or picture.part < 1 or choices.knob is None:
+        return False
+    model = Path(choices.model_file).stem or choices.model
+    return picture.preview.card.id == model and abs(picture.knob / choices.knob - 1) < 1e-6
 
 
 def choose(layer: Any, model: str) -> None:
@@ -113,6 +117,19 @@ def choose(layer: Any, model: str) -> None:
     models = panel.model_section.models
     models.setCurrentIndex(models.findData(model))
     assert wait_for(lambda: panel.scene is not None and panel.scene.path == layer.source())
+
+
+def wait_for_computing(task: Any) -> bool:
+    """Wait until the engine computes for a task, given by a callable; False if it never does."""
+
+    def computes() -> bool:
+        # What jobs tell when the engine has the model, or has measured its first risk.
+        messages = () if task() is None else tuple(task()._messages)
+        return any(text.startswith(("Model ", "Before")) for text in messages)
+
+    found = wait_for(computes)
+    QTest.qWait(300)
+    return found and task() is not None
 
 
 def message_texts() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,19 +34,30 @@ def test_nothing_cannot_be_worked_with(wrong):
         Limits(**wrong)
 
 
+def peak(pid: int) -> int:
+    """Most memory a process ever had, MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+
+
 @linux
 def test_little_memory_means_smaller_parts_and_the_same_pixels(boxcar):
-    tile = request(4000)
-    with Engine(threads=1, memory=1) as engine:
-        hello = engine.start()
-        # A bound below what torch itself takes is raised to what it can work with.
-        assert 192 < hello.memory_limit < 8192
-        engine.load(boxcar, "cpu", "fp32")
-        result = engine.result(engine.submit(tile))
-    assert any("computing in parts" in warning for warning in result.warnings)
-    by_hand = tile.intensity[0:51, 0:51]
-    sums = sum(by_hand[y : y + 49, x : x + 49] for y in range(3) for x in range(3))
-    np.testing.assert_allclose(result.arrays["x"][1:50, 1:50], sums / 9, rtol=1e-5)
+    tile = request(3000)
+    found = {}
+    for memory in (None, 1):
+        with Engine(threads=1, memory=memory) as engine:
+            hello = engine.start()
+            assert hello.memory_limit == (memory or 0)
+            engine.load(boxcar, "cpu", "fp32")
+            before = peak(hello.pid)
+            result = engine.result(engine.submit(tile))
+            found[memory] = result.arrays["x"], peak(hello.pid) - before, result.warnings
+    whole, taken, warnings = found[None]
+    parts, bounded, told = found[1]
+    assert warnings == []
+    assert any("memory limit" in warning for warning in told)
+    np.testing.assert_allclose(parts, whole, rtol=2e-4)
+    assert bounded < taken / 2
 
 
 def test_other_limits_restart_the_shared_worker():

@@ -303,7 +303,7 @@ def test_best_epoch_is_kept():
 @pytest.mark.parametrize("cautious", [False, True])
 def test_what_the_held_out_risk_cannot_tell_apart_is_kept_unless_cautious(cautious, monkeypatch):
     # The change of the held-out risk after each epoch; its standard error is about 0.07.
-    means = iter([0.0, -0.02, -0.15, -0.1, 0.3, -0.2])
+    means = iter([0.0, -0.02, -0.15, -0.05, 0.4, -0.2])
     draw = np.random.default_rng(0)
     tuner_recipe = replace(RECIPE, epochs=5, patience=0, cautious=cautious)
 
@@ -320,7 +320,7 @@ def test_what_the_held_out_risk_cannot_tell_apart_is_kept_unless_cautious(cautio
         tuner.step()
         if tuner.done % 8 == 0:
             kept.append(tuner.best_epoch)
-    # -0.1 and -0.2 are as good as -0.15 was; 0.3 is not. Cautious: only new, clear minima.
+    # -0.05 and -0.2 may be as good as -0.15 was; 0.4 is not. Cautious: only new, clear minima.
     assert kept == ([0, 2, 2, 2, 5] if cautious else [1, 2, 3, 3, 5])
 
 

@@ -30,12 +30,11 @@ class GammaMap(WindowFilter):
     title: ClassVar[str] = "Gamma MAP"
 
     def _from_window(
-        self, values: Array, mean: Array, variance: Array, scene: SceneConstants
+        self, values: Array, mean: Array, variance: Array, spare: Array, scene: SceneConstants
     ) -> Array:
         looks, noise = scene.looks, 1.0 / scene.looks
-        square = np.square(mean)
-        np.maximum(square, 1e-300, out=square)
-        variation = np.divide(variance, square, out=square)
+        np.maximum(np.square(mean, out=spare), 1e-300, out=spare)
+        variation = np.divide(variance, spare, out=spare)
         points = variation >= 2.0 * noise
         # 1/α, which unlike α is finite (0) where the window is homogeneous.
         texture = np.maximum(variation, noise, out=variation)

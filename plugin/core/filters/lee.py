@@ -28,14 +28,20 @@ class Lee(WindowFilter):
     title: ClassVar[str] = "Lee"
 
     def _from_window(
-        self, values: Array, mean: Array, variance: Array, scene: SceneConstants
+        self, values: Array, mean: Array, variance: Array, spare: Array, scene: SceneConstants
     ) -> Array:
         noise = noise_share(mean, variance, scene.looks)
-        if self._most_signal(scene.looks) == 1.0:
-            return blend(values, mean, np.subtract(1.0, noise, out=noise))
-        noise -= 1.0
-        noise *= -self._most_signal(scene.looks)
-        return blend(values, mean, noise)
+        most = self._most_signal(scene.looks)
+        if most != 1.0:
+            noise -= 1.0
+            noise *= most
+            noise += 1.0
+        # As a sum of two terms that are not negative: bright pixels cannot round it below zero.
+        mean *= noise
+        np.subtract(1.0, noise, out=noise)
+        noise *= values
+        noise += mean
+        return noise
 
     def _most_signal(self, looks: float) -> float:
         """Weight of a pixel where speckle is nothing beside the signal's variance."""
@@ -43,13 +49,14 @@ class Lee(WindowFilter):
 
 
 def noise_share(mean: Array, variance: Array, looks: float) -> Array:
-    """Return ``min(1, Cu²/Ci²)``, 1 where mean or variance is 0; changes the variance."""
-    np.maximum(variance, 1e-300, out=variance)
-    share = np.square(mean)
-    with np.errstate(over="ignore"):
-        share /= variance
-        share /= looks
-    return np.minimum(share, 1.0, out=share)
+    """Return ``min(1, Cu²/Ci²)``, 1 where mean or variance is 0, in place of the variance."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = np.divide(mean, variance, out=variance)
+        share *= mean
+    if looks != 1.0:
+        share *= 1.0 / looks
+    # fmin: 0/0, of windows that hold nothing but zeros, counts as 1.
+    return np.fmin(share, 1.0, out=share)
 
 
 def signal_share(variation: Array, looks: float) -> Array:

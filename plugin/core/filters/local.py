@@ -44,19 +44,68 @@ def pad(image: Array, radius: int) -> Array:
     return padded
 
 
-def run_sums(values: Array, size: int, axis: int, step: int = 1) -> Array:
-    """Return the sums of `size` pixels, `step` apart along an axis.
+class Pool:
+    """Flat float64 arrays to be used again: memory fresh from the system costs more than sums.
 
-    Shorter by ``(size - 1) step``.
+    For one thread.
     """
-    length = values.shape[axis] - (size - 1) * step
+
+    def __init__(self) -> None:
+        self._free: list[Array] = []
+
+    def take(self, length: int) -> Array:
+        """Return an array of that length, holding anything."""
+        for place, array in enumerate(self._free):
+            if len(array) >= length:
+                return self._free.pop(place)[:length]
+        self._free = []  # too short: of smaller images
+        return np.empty(length + _SPARE)[:length]
+
+    def give(self, *arrays: Array) -> None:
+        """Take back what `take` gave and nobody uses any more."""
+        self._free += [array.base for array in arrays if array.base is not None]
+
+    def sums(self, flat: Array, size: int, step: int) -> Array:
+        """Return what `run_sums` does of a flat array."""
+        length = len(flat) - (size - 1) * step
+        total: Array | None = None
+        power, width, offset = flat, step, 0
+        while size:
+            if size & 1:
+                part = power[offset : offset + length]
+                if total is None:
+                    total = self.take(length)
+                    np.copyto(total, part)
+                else:
+                    total += part
+                offset += width
+            size >>= 1
+            if size:
+                reach = len(power) - width
+                wider = np.add(power[:reach], power[width:], out=self.take(reach))
+                if power is not flat:
+                    self.give(power)
+                power = wider
+                width *= 2
+        self.give(power)
+        assert total is not None
+        return total
+
+
+# Lengths differ by a few pixels between the parts of an image.
+_SPARE = 4096
+
+
+def run_sums(values: Array, size: int, axis: int) -> Array:
+    """Return the sums of `size` neighbours along an axis, shorter by ``size - 1``."""
+    length = values.shape[axis] - size + 1
 
     def cut(array: Array, start: int, stop: int) -> Array:
         return array[start:stop] if axis == 0 else array[:, start:stop]
 
     total: Array | None = None
     is_own = False  # whether it may be changed
-    power, width, offset = values, step, 0  # sums of ``width / step``; where to go on from
+    power, width, offset = values, 1, 0  # sums of `width` neighbours; where to go on from
     while size:
         if size & 1:
             part = cut(power, offset, offset + length)
@@ -139,24 +188,30 @@ class Surroundings:
         Any value where not valid.
     valid : ndarray of bool, (rows, columns)
     radius : int
+    pool : Pool, optional
+        Where results come from, and go back to.
     """
 
-    def __init__(self, values: Array, valid: BoolArray, radius: int) -> None:
+    def __init__(
+        self, values: Array, valid: BoolArray, radius: int, pool: Pool | None = None
+    ) -> None:
         self._shape, self._radius = values.shape, radius
+        self._pool = pool or Pool()
         rows, columns = values.shape
         self._width = columns + 2 * radius
-        self._flat = self._laid_out(values, valid, np.float64)
+        self._flat = self._laid_out(values, valid)
         if valid.all():
             self._counts = _full_counts(rows, columns, radius)
         else:
-            there = self._sums(self._laid_out(valid, valid, np.uint16)).astype(np.float64)
+            there = self._sums(self._laid_out(valid, valid))
             inverse = 1.0 / np.maximum(there, 1.0)
             self._counts = there, inverse, 1.0 / np.maximum(there - 1.0, 1.0)
 
-    def _laid_out(self, values: Array, valid: BoolArray, dtype: Any) -> Array:
+    def _laid_out(self, values: Array, valid: BoolArray) -> Array:
         rows, columns, radius = *self._shape, self._radius
         tall = rows + 2 * radius
-        flat = np.zeros(tall * self._width + 2 * radius, dtype)
+        flat = self._pool.take(tall * self._width + 2 * radius)
+        flat[...] = 0.0
         inside = flat[: tall * self._width].reshape(tall, self._width)
         inside = inside[radius : radius + rows, radius : radius + columns]
         if valid.all():
@@ -167,7 +222,10 @@ class Surroundings:
 
     def _sums(self, flat: Array) -> Array:
         side = 2 * self._radius + 1
-        return run_sums(run_sums(flat, side, 0, self._width), side, 0)
+        tall = self._pool.sums(flat, side, self._width)
+        total = self._pool.sums(tall, side, 1)
+        self._pool.give(tall)
+        return total
 
     @property
     def values(self) -> Array:
@@ -186,20 +244,29 @@ class Surroundings:
         total *= self._counts[1]
         return total
 
-    def mean_and_variance(self) -> tuple[Array, Array]:
-        """Return mean and unbiased variance, 0 where there are fewer than one, two pixels."""
+    def mean_and_variance(self) -> tuple[Array, Array, Array]:
+        """Return mean, unbiased variance, and an array of that shape to be used at will.
+
+        They are 0 where there is no pixel, or fewer than two.
+        """
         total = self._sums(self._flat)
-        mean = total * self._counts[1]
-        variance = self._sums(np.square(self._flat))
+        mean = np.multiply(total, self._counts[1], out=self._pool.take(len(total)))
+        squares = np.square(self._flat, out=self._pool.take(len(self._flat)))
+        variance = self._sums(squares)
+        self._pool.give(squares)
         total *= mean
         variance -= total
         variance *= self._counts[2]
         np.maximum(variance, 0.0, out=variance)
-        return mean, variance
+        return mean, variance, total
 
     def image(self, flat: Array) -> Array:
         """Return the places that are pixels, (rows, columns)."""
         return flat.reshape(self._shape[0], self._width)[:, : self._shape[1]]
+
+    def give_back(self, *results: Array) -> None:
+        """Let the pool have the image and results that nobody uses any more."""
+        self._pool.give(self._flat, *results)
 
 
 def local_mean(values: Array, valid: BoolArray, radius: int) -> Array:
@@ -235,7 +302,7 @@ def local_statistics(values: Array, valid: BoolArray, radius: int) -> LocalStati
     standard deviation is as little as a thousandth of the mean (a million looks).
     """
     around = Surroundings(values, valid, radius)
-    mean, variance = around.mean_and_variance()
+    mean, variance, _ = around.mean_and_variance()
     return LocalStatistics(*map(around.image, (around.number, mean, variance)))
 
 

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from .base import Array, BoolArray, SceneConstants, SpeckleFilter
-from .local import Surroundings
+from .local import Pool, Surroundings
+
+_pools = threading.local()
 
 
 @dataclass(frozen=True)
 class WindowFilter(SpeckleFilter):
     """A filter that makes its estimate of a pixel, and mean and variance around it."""
 
-    # So few that an array of them, in float64 and padded, stays below the 128 KiB from which
-    # the C library asks the system for each.
-    strip_pixels: ClassVar[int] = 2**13
-    strip_columns: ClassVar[int] = 256
+    # Enough for threads that share the interpreter's lock: each hands it on between two sums.
+    strip_pixels: ClassVar[int] = 2**16
+    strip_columns: ClassVar[int] = 1024
 
     def _part(self, intensity: Array, valid: BoolArray, scene: SceneConstants) -> Array:
-        around = Surroundings(intensity, valid, self.radius)
-        return around.image(self._from_window(around.values, *around.mean_and_variance(), scene))
+        pool: Pool = vars(_pools).setdefault("pool", Pool())
+        around = Surroundings(intensity, valid, self.radius, pool)
+        mean, variance, spare = around.mean_and_variance()
+        made = self._from_window(around.values, mean, variance, spare, scene)
+        estimate = around.image(made).astype(np.float32)
+        around.give_back(mean, variance, spare)
+        return estimate
 
     def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
         return self._part(values, valid, scene)
 
     @abstractmethod
     def _from_window(
-        self, values: Array, mean: Array, variance: Array, scene: SceneConstants
+        self, values: Array, mean: Array, variance: Array, spare: Array, scene: SceneConstants
     ) -> Array:
-        """Return the estimate; all arrays are flat float64, `mean` and `variance` may change."""
+        """Return the estimate, in one of the last three arrays; all are flat, of float64.
+
+        `mean` and `variance` may be changed, `spare` holds nothing.
+        """

@@ -85,7 +85,7 @@ class ClassAware(Despeckler):
 
     def scale_output(self, factor: float) -> bool:
         """Scale every expert."""
-        scaled = [expert.scale_output(factor) for expert in self.experts]  # type: ignore[operator]
+        scaled = [expert.scale_output(factor) for expert in self.experts]
         return all(scaled)
 
     def logits(self, intensity: Tensor, dtype: torch.dtype | None = None) -> Tensor:
