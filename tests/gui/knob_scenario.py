@@ -132,6 +132,7 @@ def told(layer: Any) -> None:
     section.preview.setChecked(True)
     seen["is whole before the anchors"] = wait_for(is_whole) and panel.previewer.is_busy
     assert wait_for(is_at_rest)
+    wait_for(lambda: readiness[-1] == "turns at once", 20_000)
     seen["readiness"] = list(readiness)
     seen["status"] = section.status.text()
     seen["auto is offered to told"] = section.auto.isEnabled()
