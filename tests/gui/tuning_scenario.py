@@ -400,7 +400,8 @@ def reload_often() -> None:
         QTest.qWait(1)
     qgis.utils.reloadPlugin(name)
     QgsProject.instance().clear()
-    QTest.qWait(200)
+    # Threads and processes that were told to end may take their time.
+    wait_for(lambda: all(count <= before[name] for name, count in things().items()), 60)
     seen["before reloads"], seen["after reloads"] = before, things()
 
 
