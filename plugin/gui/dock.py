@@ -23,10 +23,12 @@ from ..toolbelt.paths import plugin_path
 from ..toolbelt.settings import GROUP, Settings
 from .areas import Areas, Subject
 from .areas_section import AreasSection
+from .areas_wiring import AreasWiring
 from .background import Background
 from .choices import Choices
 from .finetune_section import FineTuneSection
 from .help_panel import HelpPanel
+from .knob_control import KnobControl
 from .knob_section import KnobSection
 from .layer_section import LayerSection
 from .model_section import ModelSection
@@ -34,6 +36,7 @@ from .previewer import Previewer
 from .project_state import ProjectState
 from .run_section import RunSection
 from .runs import Runs
+from .suggesting import Suggesting
 from .tuning_part import TuningPart
 from .widgets import Content
 
@@ -64,6 +67,7 @@ class SpecklessDock(QgsDockWidget):
         self._engine = Background("engine", self)
         self._build()
         self.areas = Areas(iface.mapCanvas(), self._subject, lambda: self.previewer.picture, self)
+        self.knob = KnobControl(self.knob_section, self.previewer, self.areas, self)
         self.runs = Runs(iface, self.run_section, lambda: self.choices, self)
         self.tuning = TuningPart(self, self.finetune_section)
         self._connect()
@@ -124,19 +128,15 @@ class SpecklessDock(QgsDockWidget):
         self.iface.currentLayerChanged.connect(self._on_current_layer)
 
     def _window_actions(self) -> tuple[QAction, ...]:
-        return self.knob_section.preview, self.knob_section.split, self.finetune_section.tuned
+        return *self.knob_section.shortcuts, self.finetune_section.tuned
 
     def _connect_areas(self) -> None:
-        section, areas = self.areas_section, self.areas
-        section.draw_toggled.connect(self._on_draw)
-        section.selected.connect(areas.select)
-        section.zoom_asked.connect(areas.zoom_to)
-        section.delete_asked.connect(areas.remove)
-        section.looks_taken.connect(self._on_looks)
-        areas.live.connect(section.show_live)
-        areas.changed.connect(self._on_areas)
-        areas.measured.connect(section.show_measured)
-        areas.tool_left.connect(self._on_tool_left)
+        canvas = self.iface.mapCanvas()
+        self.suggesting = Suggesting(
+            canvas, lambda: (self.layer_section.current_layer(), self.scene), self
+        )
+        AreasWiring(self.areas_section, self.areas, self.suggesting, lambda: self.scene is not None)
+        self.areas_section.looks_taken.connect(self._on_looks)
 
     def _restore(self) -> None:
         settings = QgsSettings()
@@ -176,10 +176,23 @@ class SpecklessDock(QgsDockWidget):
         self.project_state.close()
         self.runs.close()
         self.tuning.close()
+        self.knob.close()
         self.areas.close()
+        self.suggesting.close()
         self.previewer.close()
         self._measuring.close()
         self._engine.close()
+
+    def settings_changed(self) -> None:
+        """Take over what was chosen on the page of the options."""
+        cards = list_cards(Settings.load().model_folders())
+        self.model_section.set_cards(cards, self.choices.model)
+        self._hello = None
+        if self.isVisible():
+            self._ask_engine()
+        card = self.model_section.current()
+        if card is not None and card.id != self.choices.model:
+            self._on_model(card.id)
 
     # ---- what the user does ---------------------------------------------------------------
 
@@ -256,21 +269,6 @@ class SpecklessDock(QgsDockWidget):
         elif active and self.scene is None:
             self._measure()
 
-    def _on_draw(self, shape: str) -> None:
-        if shape and self.scene is None:
-            self.areas_section.set_tool("")
-            self.areas_section.show_live(None, translate("Speckless", "Choose a raster first."))
-        elif shape:
-            self.areas.draw(shape)
-        else:
-            self.areas.stop_drawing()
-
-    def _on_tool_left(self) -> None:
-        self.areas_section.set_tool("")
-
-    def _on_areas(self) -> None:
-        self.areas_section.set_features(self.areas.features(), self.areas.chosen)
-
     def _subject(self) -> Subject | None:
         layer, scene = self.layer_section.current_layer(), self.scene
         if layer is None or scene is None:
@@ -292,6 +290,7 @@ class SpecklessDock(QgsDockWidget):
         self.choices = replace(choices, looks=None)
         self.scene, self._given_looks = None, None
         self.knob_section.set_looks(None, 1.0)
+        self.knob.follow(self.choices, None, None)
         self.layer_section.set_looks(None)
         self.previewer.set_choices(self.choices, None)
         self.run_section.set_ready(False)
@@ -328,12 +327,8 @@ class SpecklessDock(QgsDockWidget):
         self.choices = replace(self.choices, looks=looks)
         self.layer_section.show_scene(scene, looks, self._given_looks is not None)
         self.knob_section.set_looks(looks, self.choices.turn)
-        card = self.model_section.current()
-        if card is not None:
-            self.knob_section.set_views(
-                ("despeckled", "ratio", "difference", *(("a", "b") if card.affine else ()))
-            )
         self.previewer.set_choices(self.choices, scene)
+        self.knob.follow(self.choices, scene, self.model_section.current())
         self.run_section.set_ready(looks is not None)
         self.run_section.set_bands(self.choices.bands)
         self.tuning.refresh()
@@ -347,12 +342,6 @@ class SpecklessDock(QgsDockWidget):
         else:
             text = translate("Speckless", "Every {step}th pixel; zoom in for all.").format(
                 step=preview.step
-            )
-        if picture.legend is not None:
-            low, high = picture.legend
-            in_decibels = picture.view == "difference" and preview.scene.domain == "db"
-            text += " " + translate("Speckless", "Colours: {low:.2g} to {high:.2g}{unit}.").format(
-                low=low, high=high, unit=" dB" if in_decibels else ""
             )
         for warning in preview.warnings:
             text += " " + warning
