@@ -294,6 +294,8 @@ def save_and_reload() -> None:
     path = str(FOLDER / "tuning_project.qgz")
     seen["saved"] = project.write(path)
     before = _settings()
+    # QGIS would ask whether to save the edits; the project has them already.
+    panel.areas.store.save()
     project.clear()
     QTest.qWait(300)
     models.setCurrentIndex(models.findData("tiny-affine"))
