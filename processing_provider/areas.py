@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
     QgsCsException,
     QgsFeature,
     QgsFeatureRequest,
@@ -33,27 +34,9 @@ def areas_as_wkb(
     target: QgsCoordinateReferenceSystem,
     context: QgsProcessingContext,
 ) -> list[bytes]:
-    """Geometries as well-known binary in another CRS; an empty polygon for those that have none.
-
-    Sides get vertices before, for what is straight in one CRS is not in another.
-    """
-    change = QgsCoordinateTransform(crs, target, context.transformContext())
-    areas = []
-    for feature in features:
-        geometry = QgsGeometry(feature.geometry())
-        if not geometry.isNull() and change.isValid() and not change.isShortCircuited():
-            box = geometry.boundingBox()
-            longest = max(box.width(), box.height())
-            if longest > 0:
-                geometry = geometry.densifyByDistance(longest / _EDGES)
-            try:
-                geometry.transform(change)
-            except QgsCsException:
-                geometry = QgsGeometry()
-        if geometry.isNull():
-            geometry = QgsGeometry.fromWkt("POLYGON EMPTY")
-        areas.append(bytes(geometry.asWkb()))
-    return areas
+    """Geometries of features in another CRS, see `area_in_raster`."""
+    transforms = context.transformContext()
+    return [area_in_raster(feature.geometry(), crs, target, transforms) for feature in features]
 
 
 def polygon_mask(
@@ -114,6 +97,35 @@ def polygon_mask(
             ).format(lost=lost)
         )
     return PolygonMask(path, polygons)
+
+
+def area_in_raster(
+    geometry: QgsGeometry,
+    source: QgsCoordinateReferenceSystem,
+    raster: QgsCoordinateReferenceSystem,
+    context: QgsCoordinateTransformContext,
+) -> bytes:
+    """Turn an area into the CRS of a raster, its sides bent as they must be, for its statistics.
+
+    Returns
+    -------
+    bytes
+        Well-known binary; an empty polygon where there is none, or no place for it.
+    """
+    change = QgsCoordinateTransform(source, raster, context)
+    moved = QgsGeometry(geometry)
+    if not moved.isNull() and change.isValid() and not change.isShortCircuited():
+        box = moved.boundingBox()
+        longest = max(box.width(), box.height())
+        if longest > 0:
+            moved = moved.densifyByDistance(longest / _EDGES)
+        try:
+            moved.transform(change)
+        except QgsCsException:
+            moved = QgsGeometry()
+    if moved.isNull():
+        moved = QgsGeometry.fromWkt("POLYGON EMPTY")
+    return bytes(moved.asWkb())
 
 
 def _transformed(geometry: QgsGeometry, transform: QgsCoordinateTransform) -> bool:

@@ -17,6 +17,8 @@ from .filters import FILTER_ALGORITHMS
 from .finetune import FineTuneAlgorithm
 from .roi_statistics import RoiStatisticsAlgorithm
 from .simulate import SimulateAlgorithm
+from .temporalreference import TemporalReferenceAlgorithm
+from .train import TrainAlgorithm
 
 
 class ShippedModel(QgsProcessingModelAlgorithm):
@@ -73,6 +75,8 @@ class SpecklessProvider(QgsProcessingProvider):
         self.addAlgorithm(DespeckleAlgorithm())
         self.addAlgorithm(FineTuneAlgorithm())
         self.addAlgorithm(RoiStatisticsAlgorithm())
+        self.addAlgorithm(TrainAlgorithm())
+        self.addAlgorithm(TemporalReferenceAlgorithm())
         self.addAlgorithm(AssessAlgorithm())
         self.addAlgorithm(CompareAlgorithm())
         self.addAlgorithm(SimulateAlgorithm())

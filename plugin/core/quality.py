@@ -273,6 +273,10 @@ def ssim_map(clean: Array, estimate: Array, data_range: float) -> npt.NDArray[np
     return np.asarray(luminance * (2 * covariance + c2) / (variances + c2))
 
 
+# Values taken in at once: they stay in the processor's cache.
+_PART = 2**13
+
+
 class StreamingMoments:
     """Mean and variance of values that come in parts, as exact as from the whole.
 
@@ -287,12 +291,21 @@ class StreamingMoments:
 
     def add(self, values: Array) -> None:
         """Take in an array of any shape; NaN (invalid) and infinite values are left out."""
-        flat = np.asarray(values, dtype=np.float64).ravel()
-        flat = flat[np.isfinite(flat)]
+        parts = np.asarray(values).ravel()
+        for first in range(0, len(parts), _PART):
+            self._add(parts[first : first + _PART].astype(np.float64))
+
+    def _add(self, flat: Array) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(flat.sum())
+        if not np.isfinite(total):
+            flat = flat[np.isfinite(flat)]
+            total = float(flat.sum())
         if len(flat) == 0:
             return
-        mean = float(flat.mean())
-        self._merge(len(flat), mean, float(np.sum((flat - mean) ** 2)))
+        mean = total / len(flat)
+        flat = flat - mean
+        self._merge(len(flat), mean, float(flat @ flat))
 
     def merge(self, other: StreamingMoments) -> None:
         """Take in what `other` has seen."""

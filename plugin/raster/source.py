@@ -158,12 +158,14 @@ class RasterSource:
         """
         values, valid = self._read_values(band, window)
         if self.domain in ("intensity", "amplitude"):
-            values = np.maximum(values, 0)
+            np.maximum(values, 0, out=values)
         with np.errstate(over="ignore", invalid="ignore"):
             intensity = to_intensity(values, self.domain)
-        valid &= np.isfinite(intensity)
+        # What is as it was read was looked at then.
+        if intensity is not values:
+            valid &= np.isfinite(intensity)
         if not valid.all():
-            intensity = np.where(valid, intensity, np.float32(0))
+            intensity[~valid] = 0
         return intensity, valid
 
     def read_values(self, band: int, window: Window) -> tuple[npt.NDArray[np.float64], BoolArray]:
