@@ -34,7 +34,9 @@ class EdgeRatios:
     """EPD-ROA: sums of the ratios of neighbours, in rows and in columns.
 
     ``sum |x1 / x2| over sum |z1 / z2|`` over pairs of neighbours of the filtered image x and the
-    original z; 1 for the original itself. Pairs with a pixel of 0 are left out.
+    original z; 1 for the original itself. Pairs with a pixel of 0 are left out. The ratio of two
+    single-look pixels has no finite mean: there a few dark pixels make the figure, and it varies
+    from scene to scene.
     """
 
     def __init__(self) -> None:
@@ -131,8 +133,8 @@ class EdgeContrast:
         """The contrast kept, and the number of places it was measured at."""
         decibels = 10 * self._threshold / math.log(10)
         why = (
-            f"Only {self.places} places lie at edges of {decibels:.1f} dB or more, too few to "
-            "tell: the scene has hardly any, or its speckle hides them."
+            f"{self.places} places lie at edges of {decibels:.1f} dB or more, too few to "
+            "tell from: the scene has hardly any, or its speckle hides them."
         )
         kept = Figure(None, why)
         if self.places >= _LEAST_PLACES:
