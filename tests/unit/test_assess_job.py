@@ -144,7 +144,9 @@ def test_comparison_ranks_and_writes(files, tmp_path):
     assert "smooth" in names
     assert all(name in answer(found) for name in names)
     page = comparison_page(job, found).html()
-    assert page.count("<svg") >= 2
+    cuts = len(found.assessed[0].assessment.crop.profiles)
+    assert cuts and page.count("across the strongest edge") == cuts
+    assert page.count("<svg") == 1 + cuts + 1  # trade-off, cuts, colour bar
     assert "Boxcar" in page and "reference</th><td>none" in page
     with pytest.raises(Cancelled):
         run(job, lambda: True)
