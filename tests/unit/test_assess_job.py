@@ -12,7 +12,7 @@ pytest.importorskip("osgeo.gdal")
 
 from raster_files import make_raster
 
-from speckless.plugin.core.errors import Cancelled, InvalidInput
+from speckless.plugin.core.errors import Cancelled, InvalidInput, RasterError
 from speckless.plugin.core.filters.boxcar import Boxcar
 from speckless.plugin.core.filters.lee import Lee
 from speckless.plugin.core.metrics.figure import Figure
@@ -89,6 +89,21 @@ def test_extent(files):
     assert found.figures["PIXELS"].value == 90 * 70
     with pytest.raises(InvalidInput, match="outside the raster"):
         run(AssessJob(files["noisy"], files["smooth"], extent=Window(999, 0, 5, 5)))
+
+
+def test_one_system_in_two_spellings_is_one(files, tmp_path):
+    from osgeo import gdal, osr
+
+    values = gdal.Open(files["smooth"]).ReadAsArray()
+    path = make_raster(tmp_path / "other.tif", values, geotransform=NORTH_UP, epsg=32632)
+    with pytest.raises(RasterError, match=r"system EPSG:32632, .* in EPSG:32631"):
+        run(AssessJob(files["noisy"], path, looks=4))
+    reference = osr.SpatialReference()
+    reference.ImportFromProj4("+proj=utm +zone=31 +ellps=WGS84 +units=m")  # without a code
+    dataset = gdal.Open(path, gdal.GA_Update)
+    dataset.SetProjection(reference.ExportToWkt())
+    dataset = None
+    assert run(AssessJob(files["noisy"], path, looks=4)).figures["PIXELS"].value > 0
 
 
 def test_cancelled_leaves_nothing(files, tmp_path):
