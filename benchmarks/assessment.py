@@ -2,15 +2,21 @@
 
 Squares of 32 x 32 pixels of two brightnesses under simulated speckle, white and correlated:
 ``EDGE_CONTRAST`` of the clean image and of means of it. Pure speckle: how often the permutation
-test finds structure at 5 %, and how often a pixel is taken for a point target.
+test finds structure at 5 %, and how often a pixel is taken for a point target. With ``--raster``
+instead: time and peak memory of simulating and assessing a raster of that many pixels a side.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 import numpy as np
+from osgeo import gdal
 
 from ..plugin.core.filters.base import SceneConstants
 from ..plugin.core.filters.boxcar import Boxcar
@@ -19,6 +25,8 @@ from ..plugin.core.metrics.edges import EdgeContrast
 from ..plugin.core.metrics.structure import structure_test
 from ..plugin.core.metrics.targets import PointTargets
 from ..plugin.core.speckle import simulate_speckle
+from ..plugin.jobs.assessing import AssessJob
+from ..plugin.jobs.simulating import SimulateJob
 
 _SQUARE = 32
 # Correlation of neighbouring intensities that each width of the point spread gives.
@@ -32,7 +40,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--looks", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--side", type=int, default=256, help="of a scene, pixels")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--raster", type=int, default=0, help="side of a raster to assess")
     options = parser.parse_args(arguments)
+    if options.raster:
+        _whole(options.raster)
+        return 0
     _edges(options)
     _chance(options)
     return 0
@@ -85,3 +97,36 @@ def _chance(options: argparse.Namespace) -> None:
             metric.add(Block.whole(noise, noise))
             targets += bool(metric.found)
         write(f"{looks:6d} {structured / draws:6.1%} {targets / draws:6.1%}\n")
+
+
+def _whole(side: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        clean, noisy, ratio = (str(Path(folder, f"{name}.tif")) for name in ("x", "z", "ratio"))
+        _write_fields(clean, side)
+        work = {
+            "simulate": SimulateJob(clean, noisy, 4.0),
+            "assess": AssessJob(noisy, clean, looks=4.0, ratio=ratio),
+        }
+        for name, job in work.items():
+            started, used = time.perf_counter(), time.process_time()
+            job.run(lambda part, text: None, lambda: False)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            sys.stdout.write(
+                f"{name:9} {time.perf_counter() - started:7.1f} s, of the processor "
+                f"{time.process_time() - used:7.1f} s, peak {peak:5.0f} MB\n"
+            )
+
+
+def _write_fields(path: str, side: int) -> None:
+    """A clean raster of fields, a tenth of it nodata."""
+    options = ["TILED=YES", "COMPRESS=DEFLATE"]
+    dataset = gdal.GetDriverByName("GTiff").Create(path, side, side, 1, gdal.GDT_Float32, options)
+    band = dataset.GetRasterBand(1)
+    band.SetNoDataValue(-1)
+    line = np.repeat(np.random.default_rng(0).choice([1.0, 5.0], side // 100 + 1), 100)[:side]
+    for top in range(0, side, 256):
+        rows = min(256, side - top)
+        values = np.tile(line * (1 + top // 256 % 3), (rows, 1)).astype(np.float32)
+        values[:, : side // 10] = -1
+        band.WriteArray(values, 0, top)
+    band = dataset = None
