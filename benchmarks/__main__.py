@@ -10,7 +10,7 @@ from ..plugin.core.errors import SpecklessError
 BENCHMARKS = {
     "inference": "DoPAMINE's inference against the matrix-product rate, fp32 and bf16",
     "training": "training throughput against the matrix-product rate",
-    "memory": "a 20 000 x 20 000 raster through a light model: peak memory of all processes",
+    "memory": "a 20 000 x 20 000 raster through a light model or a filter: peak memory",
     "area": "statistics of homogeneous areas: does the ENL's interval hold the truth; time",
     "startup": "qgis_process: start of speckless:despeckle against a native algorithm",
     "finetuning": "cost of fine-tuning against a forward pass, and of its depths, by ratio",

@@ -52,6 +52,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./run bench peers", description=__doc__)
     parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--filters", nargs="+", default=list(SHARED), choices=list(SHARED))
+    parser.add_argument("--saga-side", type=int, default=1024, help="for SAGA, which is slow")
+    parser.add_argument("--only", choices=["otb", "saga", "neural"], help="one of the peers")
     parser.add_argument("--radius", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cores", nargs="+", type=int, default=default_cores())
@@ -65,20 +67,23 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        scene = folder / "scene.tif"
-        make_raster(scene, options.side, 0.0)
-        _say(f"{options.side}x{options.side} float32, cores {options.cores}")
-        _with_otb(options, scene, folder)
-        _with_saga(options, scene, folder)
-        _with_neural(options, folder)
+        for peer, compare in (("otb", _with_otb), ("saga", _with_saga), ("neural", _with_neural)):
+            if options.only in (None, peer):
+                compare(options, folder)
     return 0
 
 
-def _with_otb(options: argparse.Namespace, scene: Path, folder: Path) -> None:
+def _scene(options: argparse.Namespace, folder: Path, side: int) -> Path:
+    make_raster(folder / "scene.tif", side, 0.0)
+    _say(f"{side}x{side} float32, cores {options.cores}")
+    return folder / "scene.tif"
+
+
+def _with_otb(options: argparse.Namespace, folder: Path) -> None:
     if not shutil.which(OTB):
         _say(f"skipped: {OTB} is not installed (Debian and Ubuntu: otb-bin)")
         return
-    rows = [_HEADER]
+    rows, scene = [_HEADER], _scene(options, folder, options.side)
     for name in options.filters:
         for radius in options.radius:
             mine, theirs = folder / "ours.tif", folder / "otb.tif"
@@ -93,10 +98,11 @@ def _with_otb(options: argparse.Namespace, scene: Path, folder: Path) -> None:
     _say(table(rows))
 
 
-def _with_saga(options: argparse.Namespace, scene: Path, folder: Path) -> None:
+def _with_saga(options: argparse.Namespace, folder: Path) -> None:
     if not shutil.which(SAGA):
         _say(f"skipped: {SAGA} is not installed (Debian and Ubuntu: saga)")
         return
+    scene = _scene(options, folder, options.saga_side)
     command = [
         SAGA, "--flags=s", f"--cores={len(options.cores)}", "grid_filter", "3",
         f"-INPUT={scene}", f"-RESULT={folder / 'saga.sgrd'}",
@@ -105,7 +111,11 @@ def _with_saga(options: argparse.Namespace, scene: Path, folder: Path) -> None:
     mine = ours("refinedlee", scene, folder / "ours.tif", None, options.co)
     both = _alternating(mine, command, options)
     # Both choose among directions; they are no more alike than that.
-    _say(table([_HEADER, *_rows("refined Lee / Multi Direction Lee", "SAGA", both, options.side)]))
+    _say(
+        table(
+            [_HEADER, *_rows("refined Lee / Multi Direction Lee", "SAGA", both, options.saga_side)]
+        )
+    )
 
 
 def _with_neural(options: argparse.Namespace, folder: Path) -> None:
@@ -135,7 +145,8 @@ def _with_neural(options: argparse.Namespace, folder: Path) -> None:
             str(folder / "amplitude.npy"),
             str(folder / "found.npy"),
         ]
-        cost = measure(command, options.cores)
+        # Its weights are pickles, which newer torch loads on demand only.
+        cost = measure(command, options.cores, {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"})
         _say(f"{name}: SAR2SAR {cost.wall:.1f} s, the process with its imports")
         amplitude = np.load(folder / "found.npy")[: noisy.shape[0], : noisy.shape[1]]
         made = {
