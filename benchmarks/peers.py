@@ -22,7 +22,6 @@ import numpy as np
 from osgeo import gdal
 
 from ..plugin.core.errors import InvalidInput
-from ..plugin.core.filters.base import SceneConstants
 from ..plugin.core.filters.registry import find_filter
 from ..plugin.core.models.registry import DEFAULT_MODEL
 from .memory import make_raster
@@ -152,8 +151,10 @@ def _with_neural(options: argparse.Namespace, folder: Path) -> None:
         made = {
             "deepdespeckling SAR2SAR": np.square(amplitude, dtype=np.float64),
             f"speckless {DEFAULT_MODEL}": multidate.estimate(model, noisy, 1.0),
-            "speckless lee, radius 3": _filtered("lee", noisy, 1.0, radius=3),
-            "speckless sarbm3d, looks 0.6": _filtered("sarbm3d", noisy, 0.6),
+            "speckless lee, radius 3": multidate.filtered(find_filter("lee")(radius=3), noisy, 1.0),
+            "speckless sarbm3d, looks 0.6": multidate.filtered(
+                find_filter("sarbm3d")(), noisy, 0.6
+            ),
         }
         for method, x in made.items():
             figures.setdefault(method, []).append(multidate.score(noisy, x, others))
@@ -161,11 +162,6 @@ def _with_neural(options: argparse.Namespace, folder: Path) -> None:
     for method, found in figures.items():
         rows.append([method, *(f"{value:.3g}" for value in np.mean(found, 0))])
     _say(table(rows))
-
-
-def _filtered(name: str, noisy: np.ndarray, looks: float, **arguments: int) -> np.ndarray:
-    made = find_filter(name)(**arguments)(noisy, np.ones(noisy.shape, bool), SceneConstants(looks))
-    return np.maximum(made.astype(np.float64), 1e-6)
 
 
 def ours(
