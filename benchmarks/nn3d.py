@@ -90,7 +90,7 @@ def _wrapped(
         scale=known.scale,
         looks_range=known.looks_range,
         description=f"{known.title} and a non-local filter in turn, {iterations} times.",
-        citation="Cruz et al., IEEE SPL 2018, doi:10.1109/LSP.2018.2850222; " + known.citation,
+        citation="Cruz et al., IEEE SPL 2018, arXiv:1803.02112; " + known.citation,
         training=known.training,
         parent=known.id,
     )
