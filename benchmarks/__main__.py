@@ -29,6 +29,10 @@ BENCHMARKS = {
     "modeldates": "all models on real five-date scenes, before and after their own tuning",
     "modelpage": "docs/models.md from the cards of the models",
     "half": "a weights file in half precision, if its PSNR does not move",
+    "peers": "the classical filters against OTB and SAGA in one run: speed, memory, agreement",
+    "ablation": "deSpeckNet: phase 1, phase 2 and both (its Table VI)",
+    "transfer": "AINDNet: all weights or a part of them learning from real pairs (RT, TF)",
+    "stages": "ScaoedNet over its number of stages: quality, noise map, time",
     "multidate": "real five-date scenes: one date despeckled against the mean of the others",
 }
 

@@ -33,6 +33,10 @@ class DespeckleParameters(NetworkAlgorithm):
     RATIO = "RATIO"
     SLOPE = "SLOPE"
     BIAS = "BIAS"
+    NOISE = "NOISE"
+    NOISE_LEVEL = "NOISE_LEVEL"
+    STAGES = "STAGES"
+    RASTERS = (OUTPUT, RATIO, SLOPE, BIAS, NOISE, NOISE_LEVEL)
     KNOB_USED = "KNOB_USED"
     CORRELATION = "CORRELATION"
     MEAN_RATIO = "MEAN_RATIO"
@@ -96,6 +100,13 @@ class DespeckleParameters(NetworkAlgorithm):
             "Zhang, K., Zuo, W., Zhang, L. (2018). FFDNet: Toward a fast and flexible solution "
             "for CNN-based image denoising. IEEE Transactions on Image Processing 27(9), "
             "4608-4622. doi:10.1109/TIP.2018.2839891",
+            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
+            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
+            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
+            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
+            "to real-noise denoising with adaptive instance normalization. CVPR.",
+            "Ren, C., Pan, Y., Huang, J. (2022). Enhanced latent space blind model for real image "
+            "denoising via alternative optimization. NeurIPS.",
         ]
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -202,6 +213,17 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )
+        self.add(
+            QgsProcessingParameterNumber(
+                self.STAGES,
+                translate("Speckless", "Stages (ScaoedNet, 0 for all)"),
+                QgsProcessingParameterNumber.Type.Integer,
+                0,
+                minValue=0,
+            ),
+            translate("Speckless", "Fewer stages are faster, and leave more error."),
+            advanced=True,
+        )
         self.add_creation_options()
 
     def _add_outputs(self) -> None:
@@ -229,6 +251,25 @@ class DespeckleParameters(NetworkAlgorithm):
                 self.BIAS,
                 translate("Speckless", "Bias b (affine models)"),
                 translate("Speckless", "b of the same, in the unit of the input's intensity."),
+            ),
+            (
+                self.NOISE,
+                translate("Speckless", "Estimated speckle (deSpeckNet, ScaoedNet)"),
+                translate(
+                    "Speckless",
+                    "The speckle as the network itself estimates it, of mean about 1: deSpeckNet "
+                    "by its second network, apart from the despeckled image. The log says which "
+                    "Gamma and exponential density fit it.",
+                ),
+            ),
+            (
+                self.NOISE_LEVEL,
+                translate("Speckless", "Noise level (AINDNet)"),
+                translate(
+                    "Speckless",
+                    "Estimated relative standard deviation of the speckle around each pixel: "
+                    "1/sqrt(looks), so that 1/level² is the local number of looks.",
+                ),
             ),
         ]
         for name, title, help in maps:

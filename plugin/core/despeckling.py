@@ -37,6 +37,8 @@ def despeckle_tile(
     looks: float,
     knob: float | None = None,
     ensemble: bool = False,
+    extra: Sequence[str] = (),
+    stages: int = 0,
     inner: Window | None = None,
     device: str | torch.device = "cpu",
     precision: str = "fp32",
@@ -61,6 +63,10 @@ def despeckle_tile(
         that read L are told it instead. Blind networks without a map have no knob.
     ensemble : bool
         Mean over the 8 flips and rotations, see `ensemble.self_ensemble`.
+    extra : sequence of str
+        Of `ModelCard.maps`, to be given beside the estimate; those it lacks are left out.
+    stages : int
+        Stages to run of a network that has them, see `ModelCard.stages`; 0 for all.
     inner : Window, optional
         Part of the tile to return; all of it by default.
     device, precision : str
@@ -75,8 +81,8 @@ def despeckle_tile(
     Returns
     -------
     dict
-        "x", positive, and for affine models "a" and "b" (units of intensity); float32,
-        shaped like ``inner``, NaN where invalid.
+        "x", positive, for affine models "a" and "b" (units of intensity), and the maps asked
+        for (no units); float32, shaped like ``inner``, NaN where invalid.
 
     Raises
     ------
@@ -99,6 +105,8 @@ def despeckle_tile(
         if not valid.all():
             z = fill_holes(z, torch.from_numpy(valid)[None, None].to(device))
         level = torch.tensor([told], dtype=torch.float32, device=device)
+        if card.stages:
+            model.set_stages(stages)
         if looks_map is not None:
             known = torch.from_numpy(np.where(looks_map > 0, looks_map, looks))
             level = (known[None, None] * (told / looks)).float().to(device)
@@ -115,10 +123,16 @@ def despeckle_tile(
             estimate = self_ensemble(network, z, level, classes, card.divisor)
         else:
             estimate = network(z, level, classes)
+        found = {}
+        if set(extra) & set(card.maps):
+            found = model.extra_maps(z, level, PRECISIONS[precision])
     inside = _slices(inner)
     invalid = ~valid[inside]
+    further = {name: _array(found[name])[inside] for name in extra if name in found}
+    for values in further.values():
+        values[invalid] = np.nan
     if not card.affine:
-        return {"x": _finish(_array(estimate.x)[inside], invalid, scale)}
+        return {"x": _finish(_array(estimate.x)[inside], invalid, scale), **further}
     a, b = _array(estimate.a)[inside], _array(estimate.b)[inside]
     if wanted != looks:
         a, b = turn(a, b, looks, wanted)
@@ -129,7 +143,48 @@ def despeckle_tile(
     a[invalid] = np.nan
     b = (b * scale).astype(np.float32)
     b[invalid] = np.nan
-    return {"x": _finish(x, invalid, scale), "a": a, "b": b}
+    return {"x": _finish(x, invalid, scale), "a": a, "b": b, **further}
+
+
+def prepare_sample(
+    windows: Sequence[tuple[FloatArray, BoolArray]], scales: Sequence[float]
+) -> Tensor:
+    """Windows of a scene as `Despeckler.freeze_statistics` takes them, (N, 1, h, w).
+
+    Parameters
+    ----------
+    windows : sequence of (ndarray of float32, ndarray of bool)
+        Intensity and validity (H, W); larger ones are cut to the size of the smallest.
+    scales : sequence of float
+        Scene scale of each.
+    """
+    height = min(valid.shape[0] for _, valid in windows)
+    width = min(valid.shape[1] for _, valid in windows)
+    filled = []
+    for (intensity, valid), scale in zip(windows, scales):
+        seen = torch.from_numpy(np.ascontiguousarray(valid[:height, :width]))[None, None]
+        values = np.where(valid, intensity, 0)[:height, :width].astype(np.float32)
+        filled.append(fill_holes(torch.from_numpy(values)[None, None] / scale, seen))
+    return torch.cat(filled)
+
+
+def freeze_on(
+    model: Despeckler, intensity: FloatArray, valid: BoolArray, scale: float, looks: float
+) -> None:
+    """Have a network that normalises by the scene take a whole image for it; no-op for others.
+
+    Parameters
+    ----------
+    model : Despeckler
+        Its stored statistics are changed.
+    intensity, valid : ndarray, (H, W)
+    scale, looks : float
+        As for `despeckle_tile`.
+    """
+    if not model.card.per_scene:
+        return
+    sample = prepare_sample([(intensity, valid)], [scale]).to(model.device)
+    model.freeze_statistics(sample, torch.full((1,), float(looks), device=model.device))
 
 
 def _check_map(

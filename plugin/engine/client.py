@@ -6,7 +6,7 @@ import atexit
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from ..core.errors import Cancelled, EngineError, InvalidInput
 from ..core.models import registry
 from ..core.models.card import ModelCard
+from ..core.tuning import Scene
 from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
 from .interpreter import cure, find_python
 from .limits import Limits
@@ -30,6 +31,7 @@ from .tiles import (
     TrainingRequest,
     Tuned,
     TuningRequest,
+    write_scenes,
 )
 
 __all__ = [
@@ -230,6 +232,7 @@ class Engine:
             "looks": float(request.looks),
             "knob": None if request.knob is None else float(request.knob),
             "ensemble": bool(request.ensemble),
+            "stages": int(request.stages),
         }
         return self._conversation.request(message, loaded.generation, Ticket(slot, layout))
 
@@ -333,6 +336,40 @@ class Engine:
 
         reply: dict[str, Any] = self._conversation.outcome(ticket, poll)
         return reply
+
+    def freeze(
+        self,
+        model: Path,
+        output: Path,
+        scenes: Sequence[Scene],
+        looks: float,
+        device: str = "auto",
+        is_cancelled: IsCancelled | None = None,
+    ) -> None:
+        """Write a model that normalises by the statistics of these windows of a scene.
+
+        For models whose card says ``per_scene``; what is written gives any tile the pixels of
+        the whole scene.
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError
+            No file is written then.
+        """
+        generation = self._ready(is_cancelled)
+        with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+            path = Path(folder, "scenes.npz")
+            write_scenes(path, scenes)
+            message = {
+                "op": "freeze",
+                "path": str(model.absolute()),
+                "output": str(output.absolute()),
+                "scenes": str(path),
+                "looks": float(looks),
+                "device": device,
+            }
+            ticket = self._conversation.request(message, generation, Ticket())
+            self._conversation.outcome(ticket, is_cancelled)
 
     def progress(self, ticket: int) -> float:
         """Fraction of a tile that is done, as far as known; 1 once it is fetched."""

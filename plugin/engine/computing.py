@@ -32,6 +32,8 @@ SMALLEST_CORE = 32
 # largest are alive at a time: input, output, and what kernels make of both for themselves.
 _PROBE = 64
 _ALIVE = 4
+# Bytes a pixel takes besides, while its tile is made ready and put away.
+_AROUND = 64
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED"
@@ -73,6 +75,8 @@ class TileTask:
         Arrays (inner.height, inner.width) float32 to fill, by name.
     ensemble : bool
         Mean over the 8 flips and rotations.
+    stages : int
+        Of networks that have them; 0 for all.
     maps : dict
         (height, width) float32 by name, more arguments of `core.despeckling.despeckle_tile`.
     """
@@ -85,6 +89,7 @@ class TileTask:
     knob: float | None
     results: dict[str, np.ndarray]
     ensemble: bool = False
+    stages: int = 0
     maps: dict[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -184,7 +189,7 @@ class TileComputer:
         self._bytes: dict[int, float] = {}  # by handle: a pixel's on the CPU
         # By handle: the largest core that fits, and whether the CPU has to do it.
         self._plans: dict[int, tuple[int, bool]] = {}
-        self._operations: dict[tuple[int, bool, tuple[int, ...]], int] = {}
+        self._operations: dict[tuple, int] = {}
 
     def retry_full_tiles(self, handle: int) -> None:
         """Try full tiles again: memory may be free by now."""
@@ -256,7 +261,7 @@ class TileComputer:
             return  # torch itself keeps to the bound there
         if handle not in self._bytes:
             side = min(_PROBE, *task.intensity.shape)
-            counter = _Counter(0, 0, 1, lambda _: None)
+            counter = OperationCounter(0, 0, 1, lambda _: None)
             with torch.inference_mode(), counter:
                 self._despeckle(
                     model,
@@ -269,8 +274,8 @@ class TileComputer:
                     device=device,
                     precision=precision,
                 )
-            self._bytes[handle] = _ALIVE * counter.largest / side**2
-        side = int((self._room / max(self._bytes[handle], 1.0)) ** 0.5) - 2 * model.card.halo
+            self._bytes[handle] = _AROUND + _ALIVE * counter.largest / side**2
+        side = int((self._room / self._bytes[handle]) ** 0.5) - 2 * model.card.halo
         size = max(side, SMALLEST_CORE)
         if size < min(limit, full):
             self._plans[handle] = (size, on_cpu)
@@ -293,9 +298,10 @@ class TileComputer:
         tiles = _parts(task, size, model.card)
         for index, tile in enumerate(tiles):
             rows, columns = _slices(tile.source)
-            known = (handle, task.ensemble, task.intensity[rows, columns].shape)
+            shape = task.intensity[rows, columns].shape
+            known = (handle, task.ensemble, task.stages, tuple(task.results), shape)
             maps = {name: values[rows, columns] for name, values in task.maps.items()}
-            counter = _Counter(self._operations.get(known, 0), index, len(tiles), watch)
+            counter = OperationCounter(self._operations.get(known, 0), index, len(tiles), watch)
             try:
                 with torch.inference_mode(), counter:
                     arrays = self._despeckle(
@@ -306,6 +312,8 @@ class TileComputer:
                         looks=task.looks,
                         knob=task.knob,
                         ensemble=task.ensemble,
+                        extra=[name for name in task.results if name in model.card.maps],
+                        stages=task.stages,
                         inner=tile.inner,
                         device=device,
                         precision=precision,
@@ -323,7 +331,7 @@ class TileComputer:
         return names
 
 
-class _Counter(TorchFunctionMode):
+class OperationCounter(TorchFunctionMode):
     """Sees every call of torch: the place to cancel, whatever a network is made of.
 
     Hooks on modules would miss networks that compute many steps in one `forward`.

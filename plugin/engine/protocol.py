@@ -1,8 +1,8 @@
 """What client and worker say to each other: one JSON object a line. Pixels go another way.
 
-Client to worker: ``load``, ``tile``, ``finetune``, ``train``, ``cancel``, ``rest``, ``close``.
-Worker to client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``trained``, ``progress``,
-``error``, ``idle``.
+Client to worker: ``load``, ``tile``, ``finetune``, ``train``, ``freeze``, ``cancel``, ``rest``,
+``close``. Worker to client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``trained``,
+``frozen``, ``progress``, ``error``, ``idle``.
 Requests carry an ``id`` that grows; the reply carries the same.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 
 from ..core import errors
 
-VERSION = 3
+VERSION = 4
 
-OUTPUTS = ("x", "a", "b")
+OUTPUTS = ("x", "a", "b", "noise", "level")
 
 # Arrays a tile may be given beyond its pixels, float32 of their shape: looks and class of each.
 MAPS = ("looks_map", "class_map")

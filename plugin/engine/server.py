@@ -166,7 +166,7 @@ class Server:
             if not self._devices:
                 raise EngineError("This Python cannot compute: torch, numpy or safetensors lack.")
             answers = {"load": self._load, "tile": self._tile, "finetune": self._finetune}
-            answers["train"] = self._train
+            answers |= {"train": self._train, "freeze": self._freeze}
             reply = answers[request["op"]](request)
         except Exception as error:  # one request's failure must not end the process
             if not isinstance(error, SpecklessError):
@@ -213,6 +213,7 @@ class Server:
             looks=request["looks"],
             knob=request["knob"],
             ensemble=request["ensemble"],
+            stages=request["stages"],
             results={name: layout.view(memory, name) for name in outputs},
             maps={name: layout.view(memory, name) for name in inputs},
         )
@@ -233,6 +234,13 @@ class Server:
         reply = TuningTask(request, self._devices, self._watch_entries(request["id"])).run()
         self._computer.release_memory()
         return {"type": "finetuned", "id": request["id"], **reply}
+
+    def _freeze(self, request: dict[str, Any]) -> dict[str, Any]:
+        from .freezing import freeze
+
+        freeze(request, self._devices, self._watch(request["id"]))
+        self._computer.release_memory()
+        return {"type": "frozen", "id": request["id"]}
 
     def _train(self, request: dict[str, Any]) -> dict[str, Any]:
         from .training import TrainingTask

@@ -62,11 +62,13 @@ class TileRequest:
     knob : float or None
         Looks an affine map is evaluated for; None: as `looks`.
     outputs : tuple of str
-        Of "x", "a", "b". Those the model does not give are left out of the result.
+        Of `protocol.OUTPUTS`. Those the model does not give are left out of the result.
     model : Loaded or None
         None: the model loaded last.
     ensemble : bool
         Mean over the 8 flips and rotations: 8 times the cost, less error.
+    stages : int
+        Stages of an unrolled network to run; 0 for all.
     maps : dict
         (height, width) float32 by name: "looks_map", "class_map"; see
         `core.despeckling.despeckle_tile`.
@@ -81,6 +83,7 @@ class TileRequest:
     outputs: tuple[str, ...] = ("x",)
     model: Loaded | None = None
     ensemble: bool = False
+    stages: int = 0
     maps: dict[str, np.ndarray] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -159,15 +162,22 @@ class TuningRequest:
 
     def write_scenes(self, path: Path) -> None:
         """Write the scenes as `tuning.read_scenes` reads them."""
-        arrays: dict[str, np.ndarray] = {
-            "scales": np.array([scene.scale for scene in self.scenes], np.float64)
-        }
-        for number, scene in enumerate(self.scenes):
-            arrays[f"intensity{number}"] = np.asarray(scene.intensity, np.float32)
-            arrays[f"valid{number}"] = scene.valid
-            if scene.area is not None:
-                arrays[f"area{number}"] = scene.area
-        np.savez(path, **arrays)
+        write_scenes(path, self.scenes)
+
+
+def write_scenes(path: Path, scenes: Sequence[Scene]) -> None:
+    """Write scenes as `tuning.read_scenes` reads them."""
+    arrays: dict[str, np.ndarray] = {
+        "scales": np.array([scene.scale for scene in scenes], np.float64)
+    }
+    for number, scene in enumerate(scenes):
+        arrays[f"intensity{number}"] = np.asarray(scene.intensity, np.float32)
+        arrays[f"valid{number}"] = scene.valid
+        if scene.area is not None:
+            arrays[f"area{number}"] = scene.area
+        if scene.reference is not None:
+            arrays[f"reference{number}"] = np.asarray(scene.reference, np.float32)
+    np.savez(path, **arrays)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ SAMPLE = str(Path(__file__).resolve().parents[2] / "resources/samples/sentinel1_
         ({"MODEL_FILE": "/no/such.safetensors"}, "/no/such.safetensors cannot be read"),
         ({"SLOPE": "TEMPORARY_OUTPUT"}, "not affine, it has no SLOPE"),
         ({"BIAS": "TEMPORARY_OUTPUT"}, "not affine, it has no BIAS"),
+        ({"NOISE": "TEMPORARY_OUTPUT"}, "does not estimate a NOISE map"),
+        ({"STAGES": 2}, "has no stages"),
         ({"OUTPUT": "/tmp/a.tif", "RATIO": "/tmp/a.tif"}, "Two outputs have the same path"),
         ({"BANDS": [7]}, "has no band 7"),
         ({"DOMAIN": "complex"}, "does not fit the domain 'complex'"),
