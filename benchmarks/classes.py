@@ -93,7 +93,12 @@ def _split(folder: Path, classes: Sequence[str], count: int) -> tuple[list[Image
 def _train(
     classes: list[str], train: list[Images], options: argparse.Namespace
 ) -> tuple[FFDNet, ClassAware]:
-    network = {"layers": options.layers, "channels": options.channels}
+    network = {
+        "layers": options.layers,
+        "channels": options.channels,
+        "domain": "intensity",
+        "bias_free": True,
+    }
     recipe = Recipe(
         id="classes", title="", architecture="ffdnet", arguments=network,
         looks=(options.looks,), patch=options.patch, stride=16, batch=options.batch,

@@ -40,6 +40,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--looks", type=float, default=1.0)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--channels", type=int, default=32)
+    parser.add_argument(
+        "--domain", default="intensity", choices=["intensity", "amplitude", "log"],
+        help="that the network works in (default: intensity)",
+    )  # fmt: skip
     parser.add_argument("--patch", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--tv", type=float, default=0.0, help="weight of the total variation")
@@ -69,7 +73,12 @@ def main(arguments: list[str]) -> int:
 
 def train_with(loss: str, images: Images, options: argparse.Namespace) -> tuple[Despeckler, float]:
     """The network that a loss makes, calibrated, and the seconds a step took."""
-    arguments = {"layers": options.layers, "channels": options.channels}
+    arguments = {
+        "layers": options.layers,
+        "channels": options.channels,
+        "domain": options.domain,
+        "bias_free": options.domain != "log",
+    }
     recipe = Recipe(
         id=loss,
         title=loss,
@@ -79,6 +88,7 @@ def train_with(loss: str, images: Images, options: argparse.Namespace) -> tuple[
         patch=options.patch,
         stride=16,
         batch=options.batch,
+        learning_rate=2e-3,
         schedule="cosine",
         loss=loss,
         terms={"tv": options.tv} if options.tv else {},

@@ -49,7 +49,7 @@ USES = {
     ("scaoednet", False): "Quality against time at will: its stages can be chosen.",
 }
 
-_SIDE = 64
+_SIDE = 16
 
 
 def main(arguments: list[str]) -> int:
@@ -97,17 +97,39 @@ def page(folder: Path) -> str:
     lines += [
         "",
         "Operations are multiplications and additions, each counted, of the convolutions and "
-        "matrix products, without halos. The receptive field is the side of the square that an "
-        "output pixel depends on.",
+        "matrix products, without halos. The receptive field is the square that an output pixel "
+        "depends on.",
         "",
         "## Which to take",
         "",
     ]
     lines += [f"- **`{cards[path].id}`**: {use(cards[path])}" for path in order]
+    lines += _recommended({cards[path].id: (cards[path], operations[path]) for path in paths})
     lines += _quality(order, cards)
     for path in order:
         lines += _details(cards[path])
     return "\n".join(lines) + "\n"
+
+
+def _recommended(models: dict[str, tuple[ModelCard, int]]) -> list[str]:
+    """Why the default is the default, as far as the cards tell."""
+    if DEFAULT_MODEL not in models:
+        return []
+    mine = models[DEFAULT_MODEL][1]
+    others = {
+        name: cost for name, (card, cost) in models.items()
+        if _is_radar(card) and name != DEFAULT_MODEL
+    }  # fmt: skip
+    if not others or mine >= min(others.values()):
+        return []
+    name = min(others, key=lambda one: others[one])
+    return [
+        "",
+        f"The default on CPU and GPU alike is `{DEFAULT_MODEL}`: of the models made for radar "
+        f"images it needs the fewest operations, {others[name] / mine:.0f} times fewer than the "
+        f"next, `{name}`; how they compare on real scenes is under *Measured quality* in the "
+        "README.",
+    ]
 
 
 def use(card: ModelCard) -> str:

@@ -11,6 +11,7 @@ from ..plugin.toolbelt import log
 from ..plugin.toolbelt.paths import plugin_path
 from ..plugin.version import VERSION
 from .assess import AssessAlgorithm
+from .compare import CompareAlgorithm
 from .despeckle import DespeckleAlgorithm
 from .filters import FILTER_ALGORITHMS
 from .finetune import FineTuneAlgorithm
@@ -77,6 +78,7 @@ class SpecklessProvider(QgsProcessingProvider):
         self.addAlgorithm(TrainAlgorithm())
         self.addAlgorithm(TemporalReferenceAlgorithm())
         self.addAlgorithm(AssessAlgorithm())
+        self.addAlgorithm(CompareAlgorithm())
         self.addAlgorithm(SimulateAlgorithm())
         for algorithm in FILTER_ALGORITHMS:
             self.addAlgorithm(algorithm())

@@ -31,6 +31,9 @@ translate = QCoreApplication.translate
 # Points of the curves, and the least seconds between two.
 _POINTS, _LEAST_SECONDS = 120, 5.0
 
+# What a killed run loses at most.
+_CHECKPOINT_SECONDS = 30.0
+
 
 class TrainAlgorithm(TrainParameters):
     """Makes a `TrainJob` of the parameters and runs it in the engine's process."""
@@ -206,6 +209,7 @@ class TrainAlgorithm(TrainParameters):
             half=choice(self.HALF),
             device=self.device(parameters, context),
             precision=choice(self.PRECISION),
+            checkpoint_seconds=_CHECKPOINT_SECONDS,
             report_seconds=max(_LEAST_SECONDS, seconds / _POINTS),
             in_engine=in_engine,
             python=settings.engine_python or None,

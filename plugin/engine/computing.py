@@ -32,6 +32,8 @@ SMALLEST_CORE = 32
 # largest are alive at a time: input, output, and what kernels make of both for themselves.
 _PROBE = 64
 _ALIVE = 4
+# Bytes a pixel takes besides, while its tile is made ready and put away.
+_AROUND = 64
 
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED"
@@ -272,8 +274,8 @@ class TileComputer:
                     device=device,
                     precision=precision,
                 )
-            self._bytes[handle] = _ALIVE * counter.largest / side**2
-        side = int((self._room / max(self._bytes[handle], 1.0)) ** 0.5) - 2 * model.card.halo
+            self._bytes[handle] = _AROUND + _ALIVE * counter.largest / side**2
+        side = int((self._room / self._bytes[handle]) ** 0.5) - 2 * model.card.halo
         size = max(side, SMALLEST_CORE)
         if size < min(limit, full):
             self._plans[handle] = (size, on_cpu)

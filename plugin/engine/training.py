@@ -19,7 +19,6 @@ from .computing import is_out_of_memory
 from .devices import DTYPES, choose_device, has_bf16
 from .protocol import DeviceInfo
 
-_CHECKPOINT_SECONDS = 30.0
 _PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -73,7 +72,6 @@ class TrainingTask:
             checkpoint=request["checkpoint"],
             device=self.device,
             dtype=DTYPES[self.precision],
-            checkpoint_seconds=_CHECKPOINT_SECONDS,
             **request["settings"],
         )
         try:

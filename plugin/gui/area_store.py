@@ -95,8 +95,11 @@ class AreaStore(QObject):
     # ---- areas ----------------------------------------------------------------------------
 
     def features(self) -> list[QgsFeature]:
-        """Areas there are."""
-        return [] if self.layer is None else list(area_layer.polygons(self.layer))
+        """Areas there are, in the order they were made; that of an edited layer changes."""
+        if self.layer is None:
+            return []
+        # Ids of features not saved yet count downwards from zero.
+        return sorted(area_layer.polygons(self.layer), key=lambda f: (f.id() < 0, abs(f.id())))
 
     def locked(self) -> set[int]:
         """Feature ids of those that are locked."""

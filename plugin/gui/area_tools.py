@@ -152,7 +152,7 @@ class AreaTools(QWidget):
             ),
             (
                 FREEHAND,
-                "mActionFreehandPolygon",
+                "mActionCapturePolygon",
                 translate("Speckless", "Draw freehand"),
                 translate("Speckless", "Draw round an area with the button held down."),
             ),

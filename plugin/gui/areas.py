@@ -268,6 +268,7 @@ class Areas(QObject):
             self.changed.emit()
 
     def _on_layer(self, _: object) -> None:
+        self.edit_tool.reset()
         self._selected = self._selected_outline = None
         self._refresh_timer.start(0)
 

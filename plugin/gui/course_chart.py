@@ -8,6 +8,8 @@ from qgis.PyQt.QtCore import QCoreApplication, QPointF, QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
+from .widgets import ink
+
 translate = QCoreApplication.translate
 
 _HEIGHT = 96
@@ -58,8 +60,7 @@ class CourseChart(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        metrics, palette = self.fontMetrics(), self.palette()
-        text = palette.color(QPalette.ColorRole.WindowText)
+        metrics, text = self.fontMetrics(), ink(self)
         faint = QColor(text)
         faint.setAlpha(90)
         low, high = self._range()

@@ -105,6 +105,7 @@ class SpecklessDock(QgsDockWidget):
         self.layer_section.domain_changed.connect(self._on_domain)
         self.layer_section.looks_changed.connect(self._on_looks)
         self.model_section.model_changed.connect(self._on_model)
+        self.model_section.models.opening.connect(self._on_models_opening)
         self.knob_section.preview_toggled.connect(self._on_preview)
         self.knob_section.split_toggled.connect(self._on_split)
         self.knob_section.view_changed.connect(self.previewer.set_view)
@@ -245,6 +246,12 @@ class SpecklessDock(QgsDockWidget):
     def _on_model(self, model: str) -> None:
         turn = self.tuning.untuned_turn()
         self.take_choices(replace(self.choices, model=model, model_file="", turn=turn))
+
+    def _on_models_opening(self) -> None:
+        self.list_models(self.choices.model)
+        card = self.model_section.current()
+        if card is not None and card.id != self.choices.model:
+            self._on_model(card.id)
 
     def _on_turn(self, turn: float) -> None:
         self.choices = replace(self.choices, turn=turn)

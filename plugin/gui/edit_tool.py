@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qgis.core import QgsCsException, QgsGeometry, QgsPointXY, QgsVectorLayer, QgsWkbTypes
 from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsRubberBand
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, QObject, QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence
 
@@ -26,6 +27,7 @@ class Editable:
 
 @dataclass
 class _Drag:
+    layer: QgsVectorLayer
     area: Editable
     vertex: int | None  # None: the whole of it
     start: QgsPointXY  # in the CRS of the layer
@@ -60,6 +62,7 @@ class AreaEditTool(QgsMapTool):
         self._canvas, self._areas = canvas, areas
         self._drag: _Drag | None = None
         self._hovered: tuple[Editable, int] | None = None
+        self._known: tuple[QgsVectorLayer | None, list[Editable]] = (None, [])
         self._band = self._rubber_band(QgsWkbTypes.GeometryType.PolygonGeometry, 2)
         self._handles = self._rubber_band(QgsWkbTypes.GeometryType.PointGeometry, 2)
         self._handles.setIcon(QgsRubberBand.IconType.ICON_FULL_BOX)
@@ -112,7 +115,8 @@ class AreaEditTool(QgsMapTool):
         self._handles.reset(QgsWkbTypes.GeometryType.PointGeometry)
         if self._canvas.mapTool() is not self:
             return
-        layer, areas = self._areas()
+        # Kept for the mouse's way over them: reading the layer takes time where it has many.
+        layer, areas = self._known = self._areas()
         for area in areas:
             if layer is None or area.locked:
                 continue
@@ -141,30 +145,23 @@ class AreaEditTool(QgsMapTool):
         if area.locked:
             self.refused.emit(area.identifier)
             return
-        self._drag = _Drag(area, vertex, point, QgsGeometry(area.geometry))
+        self._drag = _Drag(layer, area, vertex, point, QgsGeometry(area.geometry))
 
     def canvasMoveEvent(self, event: QgsMapMouseEvent) -> None:
         """Let corner or area follow the mouse."""
-        layer, areas = self._areas()
-        if layer is None:
+        drag = self._drag
+        if drag is None:
+            self._hover(event.pos())
             return
-        if self._drag is None:
-            self._hovered = self._vertex_at(layer, areas, event.pos())
-            shape = Qt.CursorShape.ArrowCursor
-            if self._hovered is not None and not self._hovered[0].locked:
-                shape = Qt.CursorShape.SizeAllCursor
-            self.setCursor(shape)
-            return
-        point = self._in_layer(layer, event.mapPoint())
+        point = self._in_layer(drag.layer, event.mapPoint())
         if point is None:
             return
-        drag = self._drag
         drag.geometry = QgsGeometry(drag.area.geometry)
         if drag.vertex is None:
             drag.geometry.translate(point.x() - drag.start.x(), point.y() - drag.start.y())
         else:
             drag.geometry.moveVertex(point.x(), point.y(), drag.vertex)
-        self._band.setToGeometry(drag.geometry, layer)
+        self._band.setToGeometry(drag.geometry, drag.layer)
         self.sketched.emit(drag.area.identifier, drag.geometry)
 
     def canvasReleaseEvent(self, event: QgsMapMouseEvent) -> None:
@@ -213,6 +210,11 @@ class AreaEditTool(QgsMapTool):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep these keys from QGIS's own actions, which mean the current layer."""
+        # While a button is held the canvas passes no keys on.
+        if event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape:
+            had = self._drag is not None
+            self.reset()
+            return had
         if event.type() == QEvent.Type.ShortcutOverride and (
             event.matches(QKeySequence.StandardKey.Undo)
             or event.matches(QKeySequence.StandardKey.Redo)
@@ -223,6 +225,15 @@ class AreaEditTool(QgsMapTool):
         return False
 
     # ---- helpers --------------------------------------------------------------------------
+
+    def _hover(self, position: QPoint) -> None:
+        """Show by the cursor whether there is a corner to take hold of."""
+        layer, areas = self._known
+        self._hovered = None
+        if layer is not None and not sip.isdeleted(layer):
+            self._hovered = self._vertex_at(layer, areas, position)
+        takes = self._hovered is not None and not self._hovered[0].locked
+        self.setCursor(Qt.CursorShape.SizeAllCursor if takes else Qt.CursorShape.ArrowCursor)
 
     def _delete_hovered(self) -> None:
         assert self._hovered is not None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from qgis.PyQt.QtCore import QCoreApplication, QPointF, QRectF, QSize, Qt
-from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
+from qgis.PyQt.QtGui import QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qgis.PyQt.QtWidgets import QSizePolicy, QWidget
 
 from ..core.area_statistics import SpeckleStatistics
 from ..core.gamma_fit import Histogram
 from .numbers import number
+from .widgets import ink
 
 translate = QCoreApplication.translate
 
@@ -81,7 +82,7 @@ class HistogramView(QWidget):
         painter = QPainter(self)
         palette = self.palette()
         painter.fillRect(self.rect(), palette.color(QPalette.ColorRole.Base))
-        faint = QColor(palette.color(QPalette.ColorRole.Text))
+        faint = ink(self)
         faint.setAlpha(60)
         painter.setPen(faint)
         painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
@@ -92,11 +93,11 @@ class HistogramView(QWidget):
         inner = QRectF(self.rect()).adjusted(_MARGIN, _MARGIN + line, -_MARGIN, -_MARGIN - line)
         found = self._histogram
         if found is None:
+            painter.setPen(ink(self))
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "–")
             return
         self._paint_bars(painter, inner, found)
-        text = palette.color(QPalette.ColorRole.Text)
-        painter.setPen(text)
+        painter.setPen(ink(self))
         head = QRectF(inner.left(), _MARGIN, inner.width(), line)
         painter.drawText(head, Qt.AlignmentFlag.AlignRight, self.title)
         foot = QRectF(inner.left(), inner.bottom() + 1, inner.width(), line)
@@ -110,7 +111,7 @@ class HistogramView(QWidget):
             return
         low, high = float(found.edges[0]), float(found.edges[-1])
         across, up = inner.width() / (high - low), inner.height() / top
-        bars = QColor(palette.color(QPalette.ColorRole.Text))
+        bars = ink(self)
         bars.setAlpha(90)
         curve = QPolygonF()
         for left, right, density, fitted in zip(

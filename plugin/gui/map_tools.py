@@ -167,6 +167,11 @@ class AreaTool(QgsMapTool):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep these keys from QGIS's own actions, which mean the current layer."""
+        # While a button is held the canvas passes no keys on.
+        if event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape:
+            had = bool(self._points)
+            self.reset()
+            return had
         if event.type() == QEvent.Type.ShortcutOverride and (
             event.matches(QKeySequence.StandardKey.Undo)
             or event.matches(QKeySequence.StandardKey.Redo)

@@ -27,7 +27,7 @@ class Numbers(QFrame):
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(2, 1)
         # The widest text there is, so that a narrow panel cuts none.
-        widest = self.fontMetrics().horizontalAdvance("-0.02 · -0.01")
+        widest = self.fontMetrics().horizontalAdvance("78.2–83.9")
         for column in (1, 2):
             grid.setColumnMinimumWidth(column, widest)
         self._cells: dict[tuple[str, int], QLabel] = {}
@@ -38,6 +38,9 @@ class Numbers(QFrame):
             head = QLabel(title)
             head.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(head, 0, column)
+        independent = translate(
+            "Speckless", "Near 0 where speckle is independent from pixel to pixel."
+        )
         rows = (
             ("n", translate("Speckless", "Pixels"), translate("Speckless", "Valid pixels")),
             (
@@ -66,13 +69,18 @@ class Numbers(QFrame):
                 translate("Speckless", "Range the true ENL lies in with 95 % confidence"),
             ),
             (
-                "correlation",
-                translate("Speckless", "Correl."),
-                translate(
-                    "Speckless",
-                    "Correlation of neighbouring pixels, in a row · in a column: near 0 for "
-                    "speckle that is independent from pixel to pixel",
-                ),
+                "correlation_x",
+                translate("Speckless", "Corr. →"),
+                translate("Speckless", "Correlation of neighbours in a row (lag 1).")
+                + " "
+                + independent,
+            ),
+            (
+                "correlation_y",
+                translate("Speckless", "Corr. ↓"),
+                translate("Speckless", "Correlation of neighbours in a column (lag 1).")
+                + " "
+                + independent,
             ),
             (
                 "gain",
@@ -120,7 +128,7 @@ class Numbers(QFrame):
 
     def _fill(self, column: int, image: SpeckleStatistics | None) -> None:
         values = {"n": _NONE, "mean": _NONE, "std": _NONE, "cx": _NONE, "enl": _NONE}
-        interval = correlation = _NONE
+        interval, along, across = _NONE, _NONE, _NONE
         if image is not None:
             values = {
                 "n": f"{image.n_pixels:,}".replace(",", "\u202f"),
@@ -131,11 +139,18 @@ class Numbers(QFrame):
             }
             if image.enl_low is not None and image.enl_high is not None:
                 interval = f"{number(image.enl_low, 3)}–{number(image.enl_high, 3)}"
-            pair = image.correlation_x, image.correlation_y
-            if pair != (None, None):
-                correlation = " · ".join(_NONE if r is None else f"{r:.2f}" for r in pair)
-        for key, text in {**values, "range": interval, "correlation": correlation}.items():
+            along, across = _correlation(image.correlation_x), _correlation(image.correlation_y)
+        for key, text in {
+            **values,
+            "range": interval,
+            "correlation_x": along,
+            "correlation_y": across,
+        }.items():
             self._cells[key, column].setText(text)
+
+
+def _correlation(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.2f}"
 
 
 def number(value: float | None, digits: int) -> str:

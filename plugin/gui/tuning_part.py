@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qgis.PyQt.QtCore import QObject
+from qgis.PyQt.QtCore import QCoreApplication, QObject
 
 from ..core.tiling import Window
 from .finetune_section import FineTuneSection
 from .places import visible_window
 from .tunings import Tunings, why_not
+
+translate = QCoreApplication.translate
 
 if TYPE_CHECKING:
     from .dock import SpecklessDock
@@ -33,6 +35,7 @@ class TuningPart(QObject):
         self.tunings = Tunings(dock.iface, section, lambda: dock.choices, self._window, self)
         self.tunings.switched.connect(self._on_switched)
         self.tunings.kept.connect(self._on_kept)
+        dock.previewer.progressed.connect(self._on_preview_progress)
 
     def close(self) -> None:
         """End a tuning and forget the network on trial."""
@@ -72,6 +75,12 @@ class TuningPart(QObject):
         self._turns.clear()
         self._dock.list_models(model)
         self._dock.take_choices(replace(self._dock.choices, model=model, model_file="", turn=turn))
+
+    def _on_preview_progress(self, part: float) -> None:
+        if part < 1 and self.tunings.task is not None:
+            self._dock.knob_section.status.setText(
+                translate("Speckless", "The preview waits until the fine-tuning is done.")
+            )
 
     def _window(self) -> Window | None:
         layer, scene = self._dock.layer_section.current_layer(), self._dock.scene

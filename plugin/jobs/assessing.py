@@ -39,7 +39,7 @@ from .assessment_parts import (
 from .checks import check_positive
 from .pairs import open_despeckled
 from .risk_of_maps import AffineMaps
-from .scenes import IsCancelled, Progress
+from .scenes import IsCancelled, Progress, window_in
 from .streaming import stream, usable_cores
 
 Array = npt.NDArray[Any]
@@ -76,6 +76,8 @@ class AssessJob:
         Raster to write input / despeckled to.
     threads : int
         That compute; 0 for as many as there are cores.
+    extent : Window, optional
+        Compare only this part of the input, in pixels.
     """
 
     input: str
@@ -95,6 +97,7 @@ class AssessJob:
     ratio: str | None = None
     creation_options: Sequence[str] = ()
     threads: int = 0
+    extent: Window | None = None
 
     def check(self) -> None:
         """Refuse what can be seen to be wrong before anything runs.
@@ -211,7 +214,7 @@ class AssessJob:
             for note in raster.notes:
                 progress(0.0, note)
         read = AlignedSource(estimate, estimate.bands[0], pixel_offset(source, estimate))
-        whole = Window(0, 0, source.width, source.height)
+        whole = window_in(source, self.extent)
         common = whole.intersection(read.window)
         if common is None:
             raise InvalidInput(

@@ -93,11 +93,12 @@ def found_areas(
     """
     common = images.common
     block = images.source.block_size(images.source.bands[0])
-    parts = sample_windows(common.width, common.height, block, _SEARCHED)
-    if len(parts) > 1:
-        share = sum(part.area for part in parts) / common.area
+    parts = sample_windows(common.width, common.height, block, _SEARCHED, _SIDE)
+    share = sum(part.area for part in parts) / common.area
+    if share < 1:
         images.notes.append(
-            f"Homogeneous windows were sought in {len(parts)} samples, {share:.0%} of the pixels."
+            f"Homogeneous windows were sought in {len(parts)} sample windows, {share:.0%} of the "
+            "pixels."
         )
     side = next((s for s in _SIDES if min(common.width, common.height) >= 4 * s), None)
     if side is None:
@@ -115,6 +116,11 @@ def found_areas(
             best.append(HomogeneousWindow(place.shifted(window.x, window.y), cx))
     best.sort(key=lambda found: (found.cx, found.window.y, found.window.x))
     windows = tuple(found.window for found in best[:WINDOWS])
+    if not windows:
+        images.notes.append(
+            "No homogeneous window was found: too few pixels in one place are valid."
+        )
+        return (), []
     images.notes.append(
         f"No homogeneous areas were given: the {len(windows)} most homogeneous windows of "
         f"{side} x {side} pixels of the input were taken. Owing to that choice the ENL of the "
@@ -178,8 +184,8 @@ def ratio_sample(images: Images, looks: float, is_cancelled: IsCancelled) -> Rat
         place = np.s_[number, : window.height, : window.width]
         noisy[place], valid[place] = z, usable
         np.divide(z, x, out=ratio[place], where=usable)
-    if len(windows) > 1:
-        share = sum(window.area for window in windows) / common.area
+    share = sum(window.area for window in windows) / common.area
+    if share < 1:
         images.notes.append(
             f"Structure in the ratio was tested, and its histogram made, in {len(windows)} "
             f"windows, {share:.1%} of the pixels."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -23,11 +23,11 @@ from ..raster.source import RasterSource
 from .preview_image import Preview
 from .scene_cache import SceneCache, file_stamp
 from .scene_model import scene_model
+from .tile_cache import Arrays, TileCache
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 IsCancelled = Callable[[], bool]
-Arrays = dict[str, FloatArray]
 Report = Callable[[Preview, float], None]
 
 # Of every n-th pixel at most: farther out a preview says little and reads much.
@@ -91,7 +91,7 @@ class PreviewMaker:
 
     def __init__(self, scenes: SceneCache, cache_bytes: int = _CACHE_BYTES) -> None:
         self._scenes = scenes
-        self._tiles = _TileCache(cache_bytes)
+        self._tiles = TileCache(cache_bytes)
         self._stack: _Stack | None = None  # of the last preview
 
     def make(self, request: PreviewRequest, report: Report, is_cancelled: IsCancelled) -> Preview:
@@ -203,7 +203,7 @@ class _Run:
 
     def __init__(
         self, request: PreviewRequest, path: Path, preview: Preview, pixels: _Thinned,
-        known: _TileCache, knob: float,
+        known: TileCache, knob: float,
     ) -> None:  # fmt: skip
         self.request, self.path, self.preview = request, path, preview
         self.pixels, self.knob = pixels, knob
@@ -343,32 +343,6 @@ class _Thinned:
         return np.ascontiguousarray(z[::step, ::step]), np.ascontiguousarray(valid[::step, ::step])
 
 
-class _TileCache:
-    """Arrays of tiles, the least recently used dropped first."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._bytes = 0
-        self._entries: OrderedDict[Any, Arrays] = OrderedDict()
-
-    def get(self, key: Any) -> Arrays | None:
-        if key not in self._entries:
-            return None
-        self._entries.move_to_end(key)
-        return self._entries[key]
-
-    def put(self, key: Any, arrays: Arrays) -> None:
-        self._bytes -= _size(self._entries.pop(key, {}))
-        self._entries[key] = arrays
-        self._bytes += _size(arrays)
-        while self._bytes > self._most and len(self._entries) > 1:
-            self._bytes -= _size(self._entries.popitem(last=False)[1])
-
-    def clear(self) -> None:
-        self._entries.clear()
-        self._bytes = 0
-
-
 def _input_key(request: PreviewRequest, preview: Preview) -> tuple[Any, ...]:
     """What the pixels read depend on, besides their place."""
     return (
@@ -389,10 +363,6 @@ def _model_key(
 def _stack_key(request: PreviewRequest, path: Path, preview: Preview) -> tuple[Any, ...]:
     """What a stack depends on: the middle of its anchors is L."""
     return (*_model_key(request, path, preview, preview.looks), preview.window)
-
-
-def _size(arrays: Arrays) -> int:
-    return sum(array.nbytes for array in arrays.values())
 
 
 def _distance(core: Window, wanted: Window, step: int) -> float:

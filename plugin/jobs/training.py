@@ -262,6 +262,7 @@ class TrainJob:
             "validation_looks": list(self.validation_looks),
             "samples": _SAMPLES if self.report else 0,
             "keep_checkpoint": self.keep_checkpoint,
+            "checkpoint_seconds": self.checkpoint_seconds,
             "report_seconds": self.report_seconds,
         }
         if data.noisy:
@@ -321,7 +322,6 @@ class TrainJob:
             checkpoint=str(request.checkpoint),
             device=self.device,
             dtype=dtype,
-            checkpoint_seconds=self.checkpoint_seconds,
             **request.settings,
         )
 

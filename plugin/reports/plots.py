@@ -123,7 +123,7 @@ def point_chart(
     x_label, y_label : str
     log_x : bool
     groups : sequence of str
-        Names of the groups, for the legend.
+        Names of the groups, for the legend, which shows those that have points.
 
     Raises
     ------
@@ -156,6 +156,8 @@ def point_chart(
             parts.append(rule(x, y, at[0], at[1] - 4, colour, ' stroke-width="0.7"'))
     x = float(LEFT)
     for number, name in enumerate(groups):
+        if not any(point.group == number for point in shown):
+            continue
         parts.append(mark(x + 6, 14, number, COLOURS[number % len(COLOURS)]))
         parts.append(f'<text x="{x + 16}" y="18">{html.escape(name)}</text>')
         x += 34 + _LETTER * len(name)

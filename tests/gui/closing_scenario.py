@@ -62,7 +62,7 @@ def scenario() -> None:
     panel = dock()
     panel.setUserVisible(True)
     QTest.qWait(300)
-    choose(layer, "tiny-slow")
+    choose(layer, "tiny-slow" if PART == "run" else "tiny-affine")
     panel.run_section.output.setFilePath(str(FOLDER / "closing_result.tif"))
     section = panel.run_section if PART == "run" else panel.finetune_section
     (section.run if PART == "run" else section.start).click()

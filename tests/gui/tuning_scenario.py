@@ -91,6 +91,31 @@ def look(beat: Heartbeat) -> None:
     seen["looks"], seen["knob"] = panel.choices.looks, panel.choices.knob
 
 
+_tunings = 0
+
+
+def start_tuning() -> Any:
+    """Click, at another knob each time: nothing of the last one is gone on from."""
+    global _tunings
+    _tunings += 1
+    panel = dock()
+    section = panel.finetune_section
+    section.depths.setCurrentIndex(section.depths.findData("full"))
+    panel.knob_section.value.setValue(panel.choices.looks * (0.6 + 0.02 * _tunings))
+    section.start.click()
+    return lambda: panel.tuning.tunings.task
+
+
+def start_run() -> Any:
+    """Click, with a network that takes seconds."""
+    panel = dock()
+    panel.knob_section.preview.setChecked(False)
+    models = panel.model_section.models
+    models.setCurrentIndex(models.findData("tiny-slow"))
+    panel.run_section.run.click()
+    return lambda: panel.runs.task
+
+
 def refuse() -> None:
     """Networks that are not affine say so."""
     panel, models = dock(), dock().model_section.models
@@ -182,17 +207,13 @@ def stop_tuning(beat: Heartbeat) -> None:
     """By the dock's button, then from the task manager."""
     panel = dock()
     section, tunings = panel.finetune_section, panel.tuning.tunings
-    models = panel.model_section.models
-    models.setCurrentIndex(models.findData("tiny-slow"))
     section.sources.setCurrentIndex(section.sources.findData("visible"))
-    section.depths.setCurrentIndex(section.depths.findData("full"))
     panel.knob_section.preview.setChecked(False)
     rest()
     seen["stopped tunings"] = []
     for by in ("button", "manager"):
         beat.enter("cancel")
-        section.start.click()
-        was_running = wait_for_computing(lambda: tunings.task)
+        was_running = wait_for_computing(start_tuning())
         section.stop.click() if by == "button" else tunings.task.cancel()
         stopped = wait_for(lambda: tunings.task is None, 300)
         beat.enter("")
@@ -302,7 +323,6 @@ def kill_engine() -> None:
     """In mid-run and in mid-tuning; then it works again."""
     panel = dock()
     models = panel.model_section.models
-    models.setCurrentIndex(models.findData("tiny-slow"))
     panel.run_section.output.setFilePath(str(FOLDER / "tuning_killed.tif"))
     logged: list[str] = []
     log = QgsApplication.messageLog()
@@ -310,13 +330,11 @@ def kill_engine() -> None:
         lambda text, tag, level: logged.append(text) if tag == "Speckless" else None
     )
     seen["killed"] = []
-    for start, job in (
-        (panel.run_section.run, lambda: panel.runs.task),
-        (panel.finetune_section.start, lambda: panel.tuning.tunings.task),
-    ):
+    for start in (start_run, start_tuning):
+        models.setCurrentIndex(models.findData("tiny-affine"))
         iface.messageBar().clearWidgets()
         logged.clear()
-        start.click()
+        job = start()
         was_running = wait_for_computing(job)
         pid = engine_pid()
         if pid is not None:
@@ -338,16 +356,12 @@ def close_project() -> None:
     """In mid-run, and in mid-tuning."""
     panel = dock()
     seen["closed"] = []
-    for name in ("run", "tuning"):
+    for start in (start_run, start_tuning):
         layer = iface.addRasterLayer(SAMPLE, "sample")
         QTest.qWait(200)
-        choose(layer, "tiny-slow")
+        choose(layer, "tiny-affine")
         panel.run_section.output.setFilePath(str(FOLDER / "tuning_closed.tif"))
-        (panel.run_section.run if name == "run" else panel.finetune_section.start).click()
-
-        def task(name: str = name) -> Any:
-            return panel.runs.task if name == "run" else panel.tuning.tunings.task
-
+        task = start()
         was_running = wait_for_computing(task)
         QgsProject.instance().clear()
         ended = wait_for(lambda task=task: task() is None, 300)
@@ -378,8 +392,8 @@ def reload_often() -> None:
         if number in (20, 40):
             layer = iface.addRasterLayer(SAMPLE, "sample")
             panel.setUserVisible(True)
-            choose(layer, "tiny-slow")
-            panel.finetune_section.start.click()
+            choose(layer, "tiny-affine")
+            start_tuning()
             wait_for(lambda: engine_pid() is not None)
             seen["processes in mid-reload"] = len(children())
             panel.setUserVisible(False)
@@ -395,9 +409,8 @@ def unload() -> None:
     panel = dock()
     layer = iface.addRasterLayer(SAMPLE, "again")
     panel.setUserVisible(True)
-    choose(layer, "tiny-slow")
-    panel.finetune_section.start.click()
-    seen["was tuning"] = wait_for_computing(lambda: panel.tuning.tunings.task)
+    choose(layer, "tiny-affine")
+    seen["was tuning"] = wait_for_computing(start_tuning())
     started = time.perf_counter()
     qgis.utils.unloadPlugin("speckless")
     seen["unload seconds"] = time.perf_counter() - started

@@ -123,9 +123,9 @@ def wait_for_computing(task: Any) -> bool:
     """Wait until the engine computes for a task, given by a callable; False if it never does."""
 
     def computes() -> bool:
-        # What jobs tell right before they give the engine something to do.
+        # What jobs tell when the engine has the model, or has measured its first risk.
         messages = () if task() is None else tuple(task()._messages)
-        return any(text.startswith(("Model ", "The speckle")) for text in messages)
+        return any(text.startswith(("Model ", "Before")) for text in messages)
 
     found = wait_for(computes)
     QTest.qWait(300)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_models import request, save_slow
+from engine_models import request, save_boxcar
 
 from speckless.plugin.core.errors import InvalidInput
 from speckless.plugin.engine import client
@@ -18,8 +18,8 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="bound o
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory):
-    return save_slow(tmp_path_factory.mktemp("slow") / "slow.safetensors")
+def boxcar(tmp_path_factory):
+    return save_boxcar(tmp_path_factory.mktemp("boxcar") / "boxcar.safetensors")
 
 
 @pytest.mark.parametrize("limits", [Limits(), Limits(3), Limits(None, 900), Limits(2, 512)])
@@ -41,19 +41,19 @@ def peak(pid: int) -> int:
 
 
 @linux
-def test_little_memory_means_smaller_parts_and_the_same_pixels(slow):
-    tile = request(700)
+def test_little_memory_means_smaller_parts_and_the_same_pixels(boxcar):
+    tile = request(3000)
     found = {}
-    for memory in (None, 500):
+    for memory in (None, 1):
         with Engine(threads=1, memory=memory) as engine:
             hello = engine.start()
             assert hello.memory_limit == (memory or 0)
-            engine.load(slow, "cpu", "fp32")
+            engine.load(boxcar, "cpu", "fp32")
             before = peak(hello.pid)
             result = engine.result(engine.submit(tile))
             found[memory] = result.arrays["x"], peak(hello.pid) - before, result.warnings
     whole, taken, warnings = found[None]
-    parts, bounded, told = found[500]
+    parts, bounded, told = found[1]
     assert warnings == []
     assert any("memory limit" in warning for warning in told)
     np.testing.assert_allclose(parts, whole, rtol=2e-4)

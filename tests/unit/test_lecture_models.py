@@ -216,6 +216,25 @@ def test_output_is_scaled_in_the_weights(network):
     torch.testing.assert_close(after, 1.25 * before, rtol=1e-4, atol=1e-6)
 
 
+@every
+def test_bfloat16_gives_nearly_the_same(network):
+    image = speckle(24, 26)
+    with torch.no_grad():
+        single = network(image, LOOKS).x
+        half = network(image, LOOKS, torch.bfloat16).x
+    assert half.dtype == torch.float32
+    assert float((half - single).abs().mean()) < 0.02 * float(single.abs().mean())
+
+
+@every
+def test_gradients_flow_in_bfloat16_to_every_weight(network):
+    network.train()
+    estimate = network(speckle(24, 26), LOOKS, torch.bfloat16)
+    gradients = torch.autograd.grad(estimate.x.sum(), list(network.parameters()))
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+    assert sum(float(gradient.abs().sum()) > 0 for gradient in gradients) > len(gradients) // 2
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_a_few_steps_of_training_lower_the_loss(name):
     architecture, arguments = SMALL[name]

@@ -183,6 +183,20 @@ def test_losses_are_compared(tmp_path, capsys):
     assert bench([*words.split(), "--losses", "colour"]) == 1
 
 
+def test_bias_free_networks_are_compared_outside_their_range(tmp_path, capsys):
+    paths = image_folder(tmp_path, 3)
+    held_out = tmp_path / "held_out.txt"
+    held_out.write_text(f"{paths[0].name}\n")
+    words = f"generalisation --images {paths[0].parent} --validation-list {held_out} --steps 2"
+    words += " --layers 3 --channels 4 --patch 16 --batch 1 --range 4,8"
+    assert bench(words.split()) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert "[4]" in rows[0]
+    assert "32" in rows[0]
+    assert [len(row.split()) for row in rows[1:]] == [9, 8]
+    assert bench([*words.split(), "--range", "many"]) == 1
+
+
 def test_gain_of_nn3d_is_measured_and_it_is_saved(tmp_path, capsys):
     torch.manual_seed(0)
     network = FFDNet(**NETWORK).eval()
