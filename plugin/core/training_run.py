@@ -177,7 +177,13 @@ class TrainingRun:
                 f"The checkpoint {self.checkpoint} belongs to {what}. "
                 "Remove it, or choose another name for it."
             )
+        asked = trainer.steps
         trainer.restore(state)
+        if trainer.steps != asked and not self.budget_seconds:
+            self.warnings.append(
+                f"Going on from {self.checkpoint} with the schedule it was begun with, of "
+                f"{trainer.steps} steps, not {asked}. Remove that file to begin anew."
+            )
         return elapsed
 
     def _save(self, trainer: Trainer, elapsed: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -322,6 +323,20 @@ def test_cancelled_in_the_engine_goes_on_where_it_stopped(pairs, tmp_path):
     card = replace(wanted, warnings=[]).run(silent, never)
     assert card.training["steps"] == done + 2
     assert not checkpoint.exists()
+
+
+def test_temporary_output_is_found_again(pairs, tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    wanted = job(pairs, tmp_path, temporary=True, keep_checkpoint=False)
+    told = []
+    with pytest.raises(Cancelled):
+        wanted.run(lambda part, text: told.append(part), lambda: max(told, default=0) > 0.3)
+    assert len(list(folder.glob("*.checkpoint"))) == 1
+    card = replace(wanted, output=str(tmp_path / "other.safetensors")).run(silent, never)
+    assert card.training["steps"] == 6
+    assert not list(folder.iterdir())
 
 
 def test_checkpoint_of_other_images_or_junk_is_refused(pairs, tmp_path):
