@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..plugin.core import quality
-from ..plugin.core.despeckling import despeckle_tile
+from ..plugin.core.despeckling import despeckle_tile, freeze_on
 from ..plugin.core.models.registry import DEFAULT_MODEL
 from .scenes import load
 
@@ -61,11 +61,14 @@ def reference(dates: Sequence[np.ndarray], index: int) -> np.ndarray:
 def estimate(model, noisy, looks, knob=None, precision="fp32") -> np.ndarray:
     """One date despeckled."""
     geometric = float(np.exp(np.log(np.maximum(noisy, _FLOOR)).mean()))
+    valid = np.ones(noisy.shape, bool)
+    scale = model.card.scene_scale(float(noisy.mean()), geometric)
+    freeze_on(model, noisy, valid, scale, looks)
     return despeckle_tile(
         model,
         noisy,
-        np.ones(noisy.shape, bool),
-        scale=model.card.scene_scale(float(noisy.mean()), geometric),
+        valid,
+        scale=scale,
         looks=looks,
         knob=knob,
         precision=precision,

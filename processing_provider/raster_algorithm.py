@@ -158,7 +158,7 @@ class RasterAlgorithm(SpecklessAlgorithm):
             help,
         )
 
-    def add_creation_options(self) -> None:
+    def add_creation_options(self, compressed: bool = True) -> None:
         """Declare CREATION_OPTIONS."""
         options = QgsProcessingParameterString(
             self.CREATION_OPTIONS,
@@ -173,6 +173,13 @@ class RasterAlgorithm(SpecklessAlgorithm):
                 "Speckless",
                 "NAME=VALUE, separated by |. By default GeoTIFFs are tiled and DEFLATE compressed, "
                 "BigTIFF where needed; DRIVER=COG writes a cloud optimised GeoTIFF.",
+            )
+            if compressed
+            else translate(
+                "Speckless",
+                "NAME=VALUE, separated by |. By default GeoTIFFs are tiled and, as that would take "
+                "longer than the filter, not compressed; COMPRESS=DEFLATE makes them about a fifth "
+                "smaller. BigTIFF where needed; DRIVER=COG writes a cloud optimised GeoTIFF.",
             ),
             advanced=True,
         )

@@ -71,7 +71,10 @@ class PatchStream:
         self._order = rng.permutation(len(self.grid))
         low, high = self.recipe.looks[0], self.recipe.looks[-1]
         groups = -(-len(self.grid) // self.recipe.group)
-        self._group_looks = rng.uniform(low, high, groups)
+        if self.recipe.looks_law == "log":
+            self._group_looks = np.exp(rng.uniform(np.log(low), np.log(high), groups))
+        else:
+            self._group_looks = rng.uniform(low, high, groups)
         self._epoch = epoch
 
     def batch(self, number: int) -> Batch:

@@ -94,7 +94,11 @@ class Tile:
 
 
 def plan_tiles(
-    raster: Window, extent: Window | None, size: int, halo: int, divisor: int = 1
+    raster: Window,
+    extent: Window | None,
+    size: int | tuple[int, int],
+    halo: int,
+    divisor: int = 1,
 ) -> list[Tile]:
     """Cover an extent with tiles, row by row.
 
@@ -105,8 +109,8 @@ def plan_tiles(
     extent : Window or None
         The pixels asked for; None for all. Cores tile it exactly and without overlap, their
         grid starting at the extent's upper left pixel.
-    size : int
-        Largest width and height of a core, in pixels.
+    size : int or (int, int)
+        Largest width and height of a core, in pixels; one number for both.
     halo : int
         Pixels a source holds beyond its core on every side where the raster has them
         (the network's receptive radius).
@@ -132,13 +136,14 @@ def plan_tiles(
             f"The extent {extent} reaches beyond the raster of "
             f"{raster.width} x {raster.height} pixels; choose one inside it."
         )
-    if size < 1 or halo < 0 or divisor < 1:
+    width, height = size if isinstance(size, tuple) else (size, size)
+    if min(width, height) < 1 or halo < 0 or divisor < 1:
         raise InvalidInput(
             "A tile plan needs size >= 1, halo >= 0 and divisor >= 1, "
             f"got size {size}, halo {halo}, divisor {divisor}."
         )
-    columns = _spans(extent.x, extent.right, raster.width, size, halo, divisor)
-    rows = _spans(extent.y, extent.bottom, raster.height, size, halo, divisor)
+    columns = _spans(extent.x, extent.right, raster.width, width, halo, divisor)
+    rows = _spans(extent.y, extent.bottom, raster.height, height, halo, divisor)
     return [
         Tile(
             Window(x, y, right - x, bottom - y),

@@ -6,8 +6,9 @@ import atexit
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import numpy as np
 from ..core.errors import Cancelled, EngineError, InvalidInput
 from ..core.models import registry
 from ..core.models.card import ModelCard
+from ..core.tuning import Scene
 from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
 from .interpreter import cure, find_python
+from .limits import Limits
 from .protocol import Hello
 from .shared_memory import TileLayout
 from .tiles import (
@@ -28,6 +31,7 @@ from .tiles import (
     TrainingRequest,
     Tuned,
     TuningRequest,
+    write_scenes,
 )
 
 __all__ = [
@@ -40,6 +44,7 @@ __all__ = [
     "TrainingRequest",
     "Tuned",
     "TuningRequest",
+    "limit_shared_engine",
     "shared_engine",
 ]
 
@@ -61,6 +66,8 @@ class Engine:
     threads : int, optional
         CPU threads, by default one a core. The worker runs at low priority, so that the user's
         window stays responsive even so.
+    memory : int, optional
+        MiB the worker may take; see `limits.Limits`.
     slots : int
         Tiles in flight.
 
@@ -75,11 +82,10 @@ class Engine:
         idle_seconds: float = 600.0,
         threads: int | None = None,
         slots: int = 3,
+        memory: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise InvalidInput(f"The engine needs at least one thread, got {threads}.")
         self.python = python
-        self.threads = threads
+        self.limits = Limits(threads, memory)
         self.slots = slots
         self._conversation = Conversation(slots, idle_seconds)
         self._reservation = threading.RLock()
@@ -200,14 +206,17 @@ class Engine:
         request.check()
         loaded = self._living(request.model or self._last_loaded, is_cancelled)
         shape, inner = request.intensity.shape, request.inner
+        inputs = tuple(request.maps)
         layout = TileLayout(
-            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs)
+            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs), inputs
         )
         slot = self._conversation.take_slot(is_cancelled)
         try:
             memory = slot.reserve(layout.size)
             layout.view(memory, "intensity")[...] = request.intensity
             layout.view(memory, "valid")[...] = request.valid
+            for name, values in request.maps.items():
+                layout.view(memory, name)[...] = values
         except BaseException:
             self._conversation.give_back(slot)
             raise
@@ -218,9 +227,12 @@ class Engine:
             "shape": list(shape),
             "inner": [int(n) for n in (inner.x, inner.y, inner.width, inner.height)],
             "outputs": list(request.outputs),
+            "inputs": list(inputs),
             "scale": float(request.scale),
             "looks": float(request.looks),
             "knob": None if request.knob is None else float(request.knob),
+            "ensemble": bool(request.ensemble),
+            "stages": int(request.stages),
         }
         return self._conversation.request(message, loaded.generation, Ticket(slot, layout))
 
@@ -325,6 +337,40 @@ class Engine:
         reply: dict[str, Any] = self._conversation.outcome(ticket, poll)
         return reply
 
+    def freeze(
+        self,
+        model: Path,
+        output: Path,
+        scenes: Sequence[Scene],
+        looks: float,
+        device: str = "auto",
+        is_cancelled: IsCancelled | None = None,
+    ) -> None:
+        """Write a model that normalises by the statistics of these windows of a scene.
+
+        For models whose card says ``per_scene``; what is written gives any tile the pixels of
+        the whole scene.
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError
+            No file is written then.
+        """
+        generation = self._ready(is_cancelled)
+        with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+            path = Path(folder, "scenes.npz")
+            write_scenes(path, scenes)
+            message = {
+                "op": "freeze",
+                "path": str(model.absolute()),
+                "output": str(output.absolute()),
+                "scenes": str(path),
+                "looks": float(looks),
+                "device": device,
+            }
+            ticket = self._conversation.request(message, generation, Ticket())
+            self._conversation.outcome(ticket, is_cancelled)
+
     def progress(self, ticket: int) -> float:
         """Fraction of a tile that is done, as far as known; 1 once it is fetched."""
         return self._conversation.progress(ticket)
@@ -345,7 +391,7 @@ class Engine:
         return generation
 
     def _start(self, is_cancelled: IsCancelled | None) -> tuple[Hello, int]:
-        return self._conversation.start(find_python(self.python), self.threads, is_cancelled)
+        return self._conversation.start(find_python(self.python), self.limits, is_cancelled)
 
     def _living(self, loaded: Loaded | None, is_cancelled: IsCancelled | None) -> Loaded:
         """Return the model as the present worker knows it; the idle one may have left."""
@@ -364,6 +410,7 @@ class Engine:
 
 
 _shared: Engine | None = None
+_shared_limits = Limits()
 _shared_lock = threading.Lock()
 
 
@@ -382,7 +429,8 @@ def shared_engine(
     is_cancelled : callable, optional
         Asked while another job holds the engine.
     threads : int, optional
-        CPU threads; takes effect when the worker starts.
+        CPU threads in place of those of `limit_shared_engine`; another number than the last time
+        restarts the worker.
 
     Raises
     ------
@@ -396,8 +444,27 @@ def shared_engine(
             atexit.register(_shared.close)
         engine = _shared
     with engine.reserve(is_cancelled):
-        engine.python, engine.threads = python, threads
+        engine.python = python
+        engine.limits = replace(_shared_limits, threads=threads or _shared_limits.threads)
         yield engine
+
+
+def limit_shared_engine(threads: int | None, memory: int | None) -> None:
+    """Bound the shared worker from its next use on.
+
+    Parameters
+    ----------
+    threads : int or None
+        CPU threads; None for torch's own choice.
+    memory : int or None
+        MiB it may take; None for no bound.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    global _shared_limits
+    _shared_limits = Limits(threads, memory)
 
 
 def close_shared_engine() -> None:

@@ -16,7 +16,7 @@ from ..core.recipe import Recipe
 from ..core.tiling import Window
 from ..core.training_data import TrainingSet
 from ..core.tuning import Scene, TuningRecipe
-from .protocol import OUTPUTS
+from .protocol import MAPS, OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,16 @@ class TileRequest:
     knob : float or None
         Looks an affine map is evaluated for; None: as `looks`.
     outputs : tuple of str
-        Of "x", "a", "b". Those the model does not give are left out of the result.
+        Of `protocol.OUTPUTS`. Those the model does not give are left out of the result.
     model : Loaded or None
         None: the model loaded last.
+    ensemble : bool
+        Mean over the 8 flips and rotations: 8 times the cost, less error.
+    stages : int
+        Stages of an unrolled network to run; 0 for all.
+    maps : dict
+        (height, width) float32 by name: "looks_map", "class_map"; see
+        `core.despeckling.despeckle_tile`.
     """
 
     intensity: np.ndarray
@@ -75,6 +82,9 @@ class TileRequest:
     knob: float | None = None
     outputs: tuple[str, ...] = ("x",)
     model: Loaded | None = None
+    ensemble: bool = False
+    stages: int = 0
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise InvalidInput where the request cannot be computed."""
@@ -83,6 +93,12 @@ class TileRequest:
                 "A tile needs intensity and validity as 2-D arrays of one shape, got "
                 f"{self.intensity.shape} and {self.valid.shape}."
             )
+        for name, values in self.maps.items():
+            if name not in MAPS or values.shape != self.intensity.shape:
+                raise InvalidInput(
+                    f"A tile's maps are {' and '.join(MAPS)} of shape {self.intensity.shape}, got "
+                    f"{name} of {values.shape}."
+                )
         height, width = self.intensity.shape
         if not Window(0, 0, width, height).contains(self.inner):
             raise InvalidInput(f"The window {self.inner} reaches beyond the tile.")
@@ -146,15 +162,22 @@ class TuningRequest:
 
     def write_scenes(self, path: Path) -> None:
         """Write the scenes as `tuning.read_scenes` reads them."""
-        arrays: dict[str, np.ndarray] = {
-            "scales": np.array([scene.scale for scene in self.scenes], np.float64)
-        }
-        for number, scene in enumerate(self.scenes):
-            arrays[f"intensity{number}"] = np.asarray(scene.intensity, np.float32)
-            arrays[f"valid{number}"] = scene.valid
-            if scene.area is not None:
-                arrays[f"area{number}"] = scene.area
-        np.savez(path, **arrays)
+        write_scenes(path, self.scenes)
+
+
+def write_scenes(path: Path, scenes: Sequence[Scene]) -> None:
+    """Write scenes as `tuning.read_scenes` reads them."""
+    arrays: dict[str, np.ndarray] = {
+        "scales": np.array([scene.scale for scene in scenes], np.float64)
+    }
+    for number, scene in enumerate(scenes):
+        arrays[f"intensity{number}"] = np.asarray(scene.intensity, np.float32)
+        arrays[f"valid{number}"] = scene.valid
+        if scene.area is not None:
+            arrays[f"area{number}"] = scene.area
+        if scene.reference is not None:
+            arrays[f"reference{number}"] = np.asarray(scene.reference, np.float32)
+    np.savez(path, **arrays)
 
 
 @dataclass(frozen=True)

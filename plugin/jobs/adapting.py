@@ -38,6 +38,8 @@ class AdaptJob:
         HTML file to write.
     list_folder : str, optional
         Folder of models to add the tuned one to, under an id that none has; made if need be.
+    ensemble : bool
+        As for `DespeckleJob`.
     """
 
     tuning: FineTuneJob
@@ -46,6 +48,7 @@ class AdaptJob:
     creation_options: Sequence[str] = ()
     report: str | None = None
     list_folder: str | None = None
+    ensemble: bool = False
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> AdaptResult:
         """Do the work; on any error or cancel no file is left and old ones are untouched.
@@ -118,6 +121,7 @@ class AdaptJob:
             precision=tuning.precision,
             creation_options=self.creation_options,
             python=tuning.python,
+            ensemble=self.ensemble,
         )
 
     def _add_to_list(self, model: Path, tuned: FineTuneResult) -> str:

@@ -29,6 +29,10 @@ BoolArray = npt.NDArray[np.bool_]
 _BRIGHT = 0.98
 _STACK_PIXELS = 2**21
 _LEAST_TILE = 64
+_BAND_PIXELS = 2**20
+_BLOCK_ROWS = 128  # of the writer's strips, or half of them
+_SMALL_HALO = 16
+_RATIO_PIXELS = 2**14
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class FilterJob:
     tile_size : int
         Side of a tile without halo; 0 chooses.
     creation_options : sequence of str
-        "NAME=VALUE" of the output's driver.
+        "NAME=VALUE" of the output's driver; GeoTIFFs are not compressed by default.
     threads : int
         That compute; 0 for as many as there are cores.
     """
@@ -184,8 +188,8 @@ class _Run:
         whole = Window(0, 0, self.source.width, self.source.height)
         bands = list(enumerate(self.source.bands))
         groups = [tuple(bands)] if filter.together else [(band,) for band in bands]
-        size = self.job.tile_size or _tile_size(filter, len(groups[0]))
-        tiles = plan_tiles(whole, self.window, size, filter.halo)
+        size = self.job.tile_size or _tile_size(filter, len(groups[0]), self.window.width)
+        tiles = plan_tiles(whole, self.window, size, filter.halo, filter.lattice)
         work = [_Piece(group, tile) for tile in tiles for group in groups]
         total = self.window.area * len(bands)
         with self._writer() as writer:
@@ -220,8 +224,7 @@ class _Run:
         made, ratio = [], StreamingMoments()
         for intensity, valid, estimate in zip(intensities, valids, estimates):
             made.append((estimate[place], valid[place]))
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                ratio.add((intensity[place] / estimate[place])[valid[place]])
+            _add_ratio(ratio, intensity[place], *made[-1])
         return made, ratio
 
     def _writer(self) -> RasterWriter:
@@ -242,10 +245,33 @@ class _Run:
             self.source.bands,
             domain=output_domain(self.source.domain),
             creation_options=self.job.creation_options,
+            # It would take longer than most filters, for a fifth of the file.
+            compress=False,
             tags=tags,
         )
 
 
-def _tile_size(filter: SpeckleFilter, bands: int) -> int:
-    """Return the filter's tile size, less where so many bands are in memory at once."""
-    return max(_LEAST_TILE, min(filter.tile_size, int((_STACK_PIXELS / bands) ** 0.5)))
+def _add_ratio(
+    ratio: StreamingMoments, over: FloatArray, under: FloatArray, valid: BoolArray
+) -> None:
+    """Take in the quotients of valid pixels, a few rows at a time: they stay in the cache."""
+    rows = max(1, _RATIO_PIXELS // over.shape[1])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for first in range(0, len(over), rows):
+            part = slice(first, first + rows)
+            quotient = over[part] / under[part]
+            ratio.add(quotient if valid[part].all() else quotient[valid[part]])
+
+
+def _tile_size(filter: SpeckleFilter, bands: int, width: int) -> int | tuple[int, int]:
+    """Return the size of the filter's tiles, less where so many bands are in memory at once.
+
+    Where the halo is small, tiles are as wide as the window asked for: rows are read and written
+    as they lie in the file.
+    """
+    most = _STACK_PIXELS // bands
+    side = max(_LEAST_TILE, min(filter.tile_size, int(most**0.5)))
+    if filter.halo > _SMALL_HALO or filter.tile_size < SpeckleFilter.tile_size:
+        return side
+    rows = min(most, _BAND_PIXELS) // width // _BLOCK_ROWS * _BLOCK_ROWS
+    return (width, min(rows, 2 * _BLOCK_ROWS)) if rows else side

@@ -61,7 +61,9 @@ def parse_options(options: str | Iterable[str]) -> list[str]:
     return parsed
 
 
-def choose_format(path: str, options: str | Iterable[str], band_count: int) -> OutputFormat:
+def choose_format(
+    path: str, options: str | Iterable[str], band_count: int, compress: bool = True
+) -> OutputFormat:
     """Choose driver and options from the file's extension and the user's options.
 
     GeoTIFF by default is tiled, compressed by DEFLATE with the floating-point predictor, BigTIFF
@@ -73,6 +75,8 @@ def choose_format(path: str, options: str | Iterable[str], band_count: int) -> O
     options : str or iterable of str
         Of the driver; DRIVER=NAME chooses another one than the extension tells.
     band_count : int
+    compress : bool, default True
+        Whether GeoTIFF is compressed where the options do not say; COG always is.
 
     Raises
     ------
@@ -96,7 +100,9 @@ def choose_format(path: str, options: str | Iterable[str], band_count: int) -> O
         # Overviews of intensity are means: other kernels overshoot below zero.
         defaults["OVERVIEW_RESAMPLING"] = "AVERAGE"
         return OutputFormat(driver, _joined({**defaults, **given}), copied=True)
-    defaults = {"TILED": "YES", "COMPRESS": "DEFLATE", "BIGTIFF": "IF_SAFER", "NUM_THREADS": "2"}
+    if not compress:
+        compression = given.get("COMPRESS", "NONE").upper()
+    defaults = {"TILED": "YES", "COMPRESS": compression, "BIGTIFF": "IF_SAFER", "NUM_THREADS": "2"}
     if compression == "DEFLATE":
         # On backscatter, level 6 takes half as long again for 1 % less.
         defaults["ZLEVEL"] = "1"

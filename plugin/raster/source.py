@@ -158,13 +158,27 @@ class RasterSource:
         """
         values, valid = self._read_values(band, window)
         if self.domain in ("intensity", "amplitude"):
-            values = np.maximum(values, 0)
+            np.maximum(values, 0, out=values)
         with np.errstate(over="ignore", invalid="ignore"):
             intensity = to_intensity(values, self.domain)
-        valid &= np.isfinite(intensity)
+        # What is as it was read was looked at then.
+        if intensity is not values:
+            valid &= np.isfinite(intensity)
         if not valid.all():
-            intensity = np.where(valid, intensity, np.float32(0))
+            intensity[~valid] = 0
         return intensity, valid
+
+    def read_values(self, band: int, window: Window) -> tuple[npt.NDArray[np.float64], BoolArray]:
+        """Read a window of what is no backscatter, such as the maps of a model, as it is.
+
+        As `read`, but the values are turned into no other domain, and may be negative.
+
+        Raises
+        ------
+        RasterError
+        """
+        values, valid = self._read_values(band, window)
+        return np.where(valid, values.real, 0.0).astype(np.float64), valid
 
     def _read_values(self, band: int, window: Window) -> tuple[npt.NDArray[Any], BoolArray]:
         if self.dataset is None:

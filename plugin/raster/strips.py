@@ -62,6 +62,10 @@ class StripBuffer:
             if index in self._done:
                 yield Window(window.x, first, window.width, last - first), part
                 continue
+            if index not in self._waiting and part.shape == self._shape(index):
+                self._done.add(index)
+                yield Window(0, first, self._width, last - first), part
+                continue
             strip, seen = self._strip(index)
             place = np.s_[
                 first - index * self.rows : last - index * self.rows, window.x : window.right
@@ -86,11 +90,13 @@ class StripBuffer:
 
     def _strip(self, index: int) -> tuple[Array, npt.NDArray[np.bool_]]:
         if index not in self._waiting:
-            rows = min(self.rows, self._height - index * self.rows)
-            shape = (rows, self._width)
+            shape = self._shape(index)
             self._waiting[index] = np.full(shape, self._fill, self._dtype), np.zeros(shape, bool)
-            self._left[index] = rows * self._width
+            self._left[index] = shape[0] * shape[1]
         return self._waiting[index]
+
+    def _shape(self, index: int) -> tuple[int, int]:
+        return min(self.rows, self._height - index * self.rows), self._width
 
     def _take(self, index: int) -> tuple[Window, Array]:
         strip, _ = self._waiting.pop(index)

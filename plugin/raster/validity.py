@@ -144,8 +144,9 @@ def equals_nodata(values: Array, nodata: float) -> BoolArray:
         if not info.min <= nodata <= info.max or nodata != int(nodata):
             return np.zeros(values.shape, dtype=bool)
         return np.asarray(values == values.dtype.type(int(nodata)))
-    if abs(nodata) > _HUGE:
-        return np.asarray(values < -_HUGE if nodata < 0 else values > _HUGE)
+    if abs(nodata) >= _HUGE:
+        # Not less or greater alone: 1e30 in single precision is not 1e30.
+        return np.asarray(values <= -_HUGE if nodata < 0 else values >= _HUGE)
     with np.errstate(over="ignore"):
         equal = values == values.dtype.type(nodata)
         if values.dtype == np.float64 and nodata != 0:

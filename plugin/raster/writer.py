@@ -76,6 +76,8 @@ class RasterWriter:
         Or "Float64".
     creation_options : str or iterable of str
         "NAME=VALUE" or several as "A=B|C=D".
+    compress : bool, default True
+        Whether GeoTIFFs are compressed where the options do not say.
     tags : mapping, optional
         More metadata of the dataset; may replace entries copied from the source.
     description : str or callable, optional
@@ -107,6 +109,7 @@ class RasterWriter:
         domain: str,
         dtype: str = "Float32",
         creation_options: str | Iterable[str] = (),
+        compress: bool = True,
         tags: Mapping[str, str] | None = None,
         description: Description = None,
     ) -> None:
@@ -120,7 +123,7 @@ class RasterWriter:
         self._target = Path(os.path.realpath(self.path))
         self.width, self.height = window.width, window.height
         self.warnings: list[str] = []
-        self._format = choose_format(self.path, creation_options, len(bands))
+        self._format = choose_format(self.path, creation_options, len(bands), compress)
         self._type = np.dtype(dtype.lower())
         self.nodata, self._declared = self._choose_nodata(source)
         self._any_invalid = False
@@ -292,17 +295,18 @@ class RasterWriter:
         valid = valid & np.isfinite(values)
         if self.domain in ("amplitude", "db"):
             values = from_intensity(np.where(valid, np.maximum(values, 0), 1), self.domain)
-        values = values.astype(self._type)
+        given, values = values, values.astype(self._type, copy=False)
         if not np.isnan(self.nodata):
             # A valid pixel must not happen to hold the nodata value, nor come so near that
             # GDAL's masks, which compare to 4e-7, take it for that.
             nodata, near = self.nodata, 5e-7 * abs(self.nodata)
             clash = valid & (np.abs(values - self._type.type(nodata)) <= near)
             if clash.any():
+                values = values.copy() if values is given else values
                 values[clash] = nodata + 2 * near or np.finfo(self._type).tiny
         if not valid.all():
             self._any_invalid = True
-            values[~valid] = self.nodata
+            values = np.where(valid, values, self._type.type(self.nodata))
         return values
 
     def _flush(self, index: int, place: Window, values: FloatArray) -> None:

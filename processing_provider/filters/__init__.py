@@ -17,6 +17,7 @@ from .mulog import MuLogAlgorithm
 from .multitemporal import MultitemporalAlgorithm
 from .nlmeans import NonLocalMeansAlgorithm
 from .refinedlee import RefinedLeeAlgorithm
+from .sarbm3d import SarBm3dAlgorithm
 from .totalvariation import TotalVariationAlgorithm
 from .wavelet import WaveletAlgorithm
 
@@ -33,6 +34,7 @@ FILTER_ALGORITHMS: tuple[type[FilterAlgorithm], ...] = (
     EnhancedFrostAlgorithm,
     IdanAlgorithm,
     NonLocalMeansAlgorithm,
+    SarBm3dAlgorithm,
     WaveletAlgorithm,
     TotalVariationAlgorithm,
     MuLogAlgorithm,

@@ -111,7 +111,7 @@ class FilterParameters(RasterAlgorithm):
                 "whole image would give.",
             )
         )
-        self.add_creation_options()
+        self.add_creation_options(compressed=False)
         self._add_results()
 
     def _add_radius(self) -> None:

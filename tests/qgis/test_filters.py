@@ -37,6 +37,7 @@ OWN = {
     "enhancedfrost": ["RADIUS", "LOOKS", "DAMPING"],
     "idan": ["RADIUS", "LOOKS", "SIZE"],
     "nlmeans": ["RADIUS", "LOOKS", "PATCH", "STRENGTH"],
+    "sarbm3d": ["RADIUS", "LOOKS"],
     "wavelet": ["LOOKS", "SCALES"],
     "totalvariation": ["LOOKS", "STRENGTH", "ITERATIONS"],
     "mulog": ["LOOKS", "ITERATIONS"],

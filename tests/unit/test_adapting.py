@@ -18,7 +18,7 @@ from speckless.plugin.core.tiling import Window
 from speckless.plugin.jobs import adapting, publishing
 from speckless.plugin.jobs.adapting import AdaptJob
 from speckless.plugin.jobs.finetuning import FineTuneJob
-from speckless.plugin.jobs.tuning_report import detail
+from speckless.plugin.jobs.places import detail
 
 gdal = pytest.importorskip("osgeo.gdal")
 

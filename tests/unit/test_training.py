@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput
+from speckless.plugin.core.losses import log_loss
 from speckless.plugin.core.models.registry import create
 from speckless.plugin.core.models.weights import load_model
 from speckless.plugin.core.patches import PatchStream
 from speckless.plugin.core.recipe import Recipe
-from speckless.plugin.core.training import Trainer, log_loss
+from speckless.plugin.core.training import Trainer
 from speckless.plugin.jobs.__main__ import main, read_recipe
 from speckless.plugin.jobs.training import TrainJob
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -59,6 +59,10 @@ class SpeckleFilter(ABC):
     # Pixels computed at once, halo aside: so few that what a filter computes stays in the
     # processor's cache and is allocated without asking the system.
     strip_pixels: ClassVar[int] = 2**15
+    strip_columns: ClassVar[int] = 512
+    # Arrays start at a multiple of this, along rows and columns of the raster, lest the estimate
+    # depend on where they start.
+    lattice: ClassVar[int] = 1
     tile_size: ClassVar[int] = 512  # less where a pixel takes long: a tile is not interrupted
 
     def __post_init__(self) -> None:
@@ -115,18 +119,38 @@ class SpeckleFilter(ABC):
         valid = np.asarray(valid, dtype=bool)
         estimate = np.zeros(valid.shape, np.float32)
         rows, columns = valid.shape
-        step = max(self.halo, self.strip_pixels // columns, 1)
-        for first in range(0, rows, step):
-            last = min(first + step, rows)
-            start, stop = max(first - self.halo, 0), min(last + self.halo, rows)
-            part = valid[start:stop]
-            if not part[first - start : last - start].any():
-                continue
-            inner = np.s_[first - start : last - start]
-            values = np.where(part, intensity[start:stop], 0).astype(np.float64)
-            made = self._estimate(values, part, scene)[inner]
-            np.copyto(estimate[first:last], made, where=part[inner], casting="same_kind")
+        parts = max(1, round(columns / self.strip_columns))
+        wide = self._rounded(-(-columns // parts))
+        high = self._rounded(max(self.halo, self.strip_pixels // min(wide, columns), 1))
+        for y, bottom, top, end in self._spans(rows, high):
+            for x, right, left, beyond in self._spans(columns, wide):
+                place, around = np.s_[y:bottom, x:right], np.s_[top:end, left:beyond]
+                count = valid[place]
+                if not count.any():
+                    continue
+                made = self._part(np.asarray(intensity)[around], valid[around], scene)
+                made = made[y - top : bottom - top, x - left : right - left]
+                if count.all():
+                    estimate[place] = made
+                else:
+                    np.copyto(estimate[place], made, where=count, casting="same_kind")
         return estimate
+
+    def _rounded(self, length: int) -> int:
+        return -(-length // self.lattice) * self.lattice
+
+    def _spans(self, length: int, step: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield parts of an axis: first and last, and first and last with their halo."""
+        for first in range(0, length, step):
+            last = min(first + step, length)
+            start = max(first - self.halo, 0) // self.lattice * self.lattice
+            yield first, last, start, min(last + self.halo, length)
+
+    def _part(self, intensity: Array, valid: BoolArray, scene: SceneConstants) -> Array:
+        """Return the estimate of a part; `intensity` is anything where not valid."""
+        if not valid.all():
+            intensity = np.where(valid, intensity, 0)
+        return self._estimate(intensity.astype(np.float64), valid, scene)
 
     def filter_bands(
         self,

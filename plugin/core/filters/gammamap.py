@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from .base import Array, BoolArray, SceneConstants, SpeckleFilter
-from .local import local_statistics, squared_variation
+from .base import Array, SceneConstants
+from .windowed import WindowFilter
 
 
 @dataclass(frozen=True)
-class GammaMap(SpeckleFilter):
+class GammaMap(WindowFilter):
     """Maximum a posteriori estimate for Gamma speckle on Gamma distributed backscatter [1]_.
 
     With m and Ci the mean and coefficient of variation in the window and ``Cu² = 1/L``: the mean
@@ -29,14 +29,26 @@ class GammaMap(SpeckleFilter):
     id: ClassVar[str] = "gammamap"
     title: ClassVar[str] = "Gamma MAP"
 
-    def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
+    def _from_window(
+        self, values: Array, mean: Array, variance: Array, spare: Array, scene: SceneConstants
+    ) -> Array:
         looks, noise = scene.looks, 1.0 / scene.looks
-        statistics = local_statistics(values, valid, self.radius)
-        variation, mean = squared_variation(statistics), statistics.mean
+        np.maximum(np.square(mean, out=spare), 1e-300, out=spare)
+        variation = np.divide(variance, spare, out=spare)
+        points = variation >= 2.0 * noise
         # 1/α, which unlike α is finite (0) where the window is homogeneous.
-        texture = np.maximum(variation - noise, 0.0) / (1.0 + noise)
-        half = 0.5 * mean * (1.0 - (looks + 1.0) * texture)
+        texture = np.maximum(variation, noise, out=variation)
+        texture -= noise
+        texture /= 1.0 + noise
+        half = np.multiply(texture, -0.5 * (looks + 1.0), out=variance)
+        half += 0.5
         # Not negative: where the texture would make it so, Ci >= √2 Cu.
         np.maximum(half, 0.0, out=half)
-        estimate = half + np.sqrt(np.square(half) + looks * mean * texture * values)
-        return np.where(variation >= 2.0 * noise, values, estimate)
+        half *= mean
+        texture *= mean
+        texture *= values
+        texture *= looks
+        texture += np.square(half, out=mean)
+        half += np.sqrt(texture, out=texture)
+        np.copyto(half, values, where=points)
+        return half

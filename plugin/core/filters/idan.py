@@ -15,7 +15,8 @@ from .local import pad
 from .median import windowed_median
 
 # Number of bits of each 16-bit word.
-_BITS = np.array([bin(word).count("1") for word in range(2**16)], np.uint8)
+_BYTE_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype=np.uint8)
+_BITS = np.add.outer(_BYTE_BITS, _BYTE_BITS).ravel()
 
 
 @dataclass(frozen=True)

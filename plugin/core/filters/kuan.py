@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from .base import Array, SceneConstants
-from .lee import Lee, signal_share
+from .lee import Lee
 
 
 @dataclass(frozen=True)
@@ -27,5 +24,5 @@ class Kuan(Lee):
     id: ClassVar[str] = "kuan"
     title: ClassVar[str] = "Kuan"
 
-    def _weight(self, variation: Array, scene: SceneConstants) -> Array:
-        return np.asarray(signal_share(variation, scene.looks) / (1.0 + 1.0 / scene.looks))
+    def _most_signal(self, looks: float) -> float:
+        return 1.0 / (1.0 + 1.0 / looks)

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from .base import Array, BoolArray, SceneConstants, SpeckleFilter
-from .local import local_statistics, squared_variation
+from .base import Array, SceneConstants
+from .windowed import WindowFilter
 
 
 @dataclass(frozen=True)
-class Lee(SpeckleFilter):
+class Lee(WindowFilter):
     """Linear minimum mean square error estimate for noise linearised around the mean [1]_.
 
     ``x̂ = m + W (z - m)``, ``W = max(0, 1 - Cu²/Ci²)``, where m and Ci are mean and coefficient
@@ -27,12 +27,36 @@ class Lee(SpeckleFilter):
     id: ClassVar[str] = "lee"
     title: ClassVar[str] = "Lee"
 
-    def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
-        statistics = local_statistics(values, valid, self.radius)
-        return blend(values, statistics.mean, self._weight(squared_variation(statistics), scene))
+    def _from_window(
+        self, values: Array, mean: Array, variance: Array, spare: Array, scene: SceneConstants
+    ) -> Array:
+        noise = noise_share(mean, variance, scene.looks)
+        most = self._most_signal(scene.looks)
+        if most != 1.0:
+            noise -= 1.0
+            noise *= most
+            noise += 1.0
+        # As a sum of two terms that are not negative: bright pixels cannot round it below zero.
+        mean *= noise
+        np.subtract(1.0, noise, out=noise)
+        noise *= values
+        noise += mean
+        return noise
 
-    def _weight(self, variation: Array, scene: SceneConstants) -> Array:
-        return signal_share(variation, scene.looks)
+    def _most_signal(self, looks: float) -> float:
+        """Weight of a pixel where speckle is nothing beside the signal's variance."""
+        return 1.0
+
+
+def noise_share(mean: Array, variance: Array, looks: float) -> Array:
+    """Return ``min(1, Cu²/Ci²)``, 1 where mean or variance is 0, in place of the variance."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = np.divide(mean, variance, out=variance)
+        share *= mean
+    if looks != 1.0:
+        share *= 1.0 / looks
+    # fmin: 0/0, of windows that hold nothing but zeros, counts as 1.
+    return np.fmin(share, 1.0, out=share)
 
 
 def signal_share(variation: Array, looks: float) -> Array:
@@ -45,7 +69,7 @@ def signal_share(variation: Array, looks: float) -> Array:
 def blend(values: Array, mean: Array, weight: Array) -> Array:
     """Return ``mean + weight (values - mean)``, never negative for weights from 0 to 1."""
     # As a sum of two terms that are not negative: bright pixels cannot round it below zero.
-    kept = weight * values
+    kept = np.multiply(weight, values)
     np.subtract(1.0, weight, out=weight)
     weight *= mean
     kept += weight

@@ -17,6 +17,7 @@ from .median import Median
 from .mulog import MuLog
 from .nlmeans import NonLocalMeans
 from .refinedlee import RefinedLee
+from .sarbm3d import SarBm3d
 from .totalvariation import TotalVariation
 from .wavelet import Wavelet
 
@@ -35,6 +36,7 @@ FILTERS: dict[str, type[SpeckleFilter]] = {
         EnhancedFrost,
         Idan,
         NonLocalMeans,
+        SarBm3d,
         Wavelet,
         TotalVariation,
         MuLog,
