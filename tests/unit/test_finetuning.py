@@ -94,8 +94,8 @@ def test_tuning_lowers_the_true_error(depth, rate, gain):
 def test_lower_knob_tunes_to_smoother_maps():
     image = noisy(64, 4.0)
     slopes = []
-    for looks in (0.5, 4.0):
-        recipe = replace(RECIPE, looks=looks, learning_rate=3e-3, epochs=4)
+    for knob in (2.0, 8.0):
+        recipe = replace(RECIPE, looks=4.0, knob=knob, learning_rate=3e-3, epochs=8)
         model = run(FineTuner(network(), [scene(image)], recipe)).finish()
         valid = np.ones(image.shape, bool)
         maps = despeckle_tile(model, image, valid, scale=float(image.mean()), looks=4.0)
