@@ -7,7 +7,7 @@ from typing import Any
 
 from qgis.core import QgsRasterLayer, QgsSettings
 from qgis.gui import QgisInterface, QgsDockWidget, QgsScrollArea
-from qgis.PyQt.QtCore import QCoreApplication, Qt
+from qgis.PyQt.QtCore import QCoreApplication, Qt, QTimer
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction, QFrame
 
@@ -120,6 +120,10 @@ class SpecklessDock(QgsDockWidget):
         self.previewer.failed.connect(self._on_preview_failure)
         self.previewer.idle.connect(self._on_idle)
         self.previewer.swipe.moved.connect(self._on_swipe)
+        # Later: QGIS shows a dock it is given, if only for a moment, and that starts no engine.
+        self._seen_timer = QTimer(self)
+        self._seen_timer.setSingleShot(True)
+        self._seen_timer.timeout.connect(self._on_seen)
         self.visibilityChanged.connect(self._on_visibility)
         self.closed.connect(self._on_closed)
         # Shortcuts work wherever the focus is, as long as the dock is there.
@@ -173,6 +177,7 @@ class SpecklessDock(QgsDockWidget):
         self.iface.currentLayerChanged.disconnect(self._on_current_layer)
         for action in self._window_actions():
             self.iface.mainWindow().removeAction(action)
+        self._seen_timer.stop()
         self.project_state.close()
         self.runs.close()
         self.tuning.close()
@@ -196,10 +201,13 @@ class SpecklessDock(QgsDockWidget):
 
     # ---- what the user does ---------------------------------------------------------------
 
-    def _on_visibility(self, visible: bool) -> None:
-        if visible and self._hello is None and self.choices.path:
+    def _on_visibility(self, _: bool) -> None:
+        self._seen_timer.start(0)
+
+    def _on_seen(self) -> None:
+        if self.isVisible() and self._hello is None and self.choices.path:
             self._ask_engine()
-        if visible and self.scene is None:
+        if self.isVisible() and self.scene is None:
             self._measure()
 
     def _on_closed(self) -> None:
