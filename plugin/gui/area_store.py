@@ -10,6 +10,7 @@ from qgis.core import (
     QgsCsException,
     QgsFeature,
     QgsGeometry,
+    QgsLayerTreeGroup,
     QgsMapLayer,
     QgsProject,
     QgsVectorLayer,
@@ -49,13 +50,16 @@ class AreaStore(QObject):
         """Begin, with the project's layer of areas if it has one."""
         QgsProject.instance().layersAdded.connect(self._on_added)
         QgsProject.instance().layersRemoved.connect(self._on_removed)
+        QgsProject.instance().layerTreeRoot().willRemoveChildren.connect(self._on_leaving)
         self._adopt(area_layer.find())
 
     def close(self) -> None:
         """Let go of the layer, which stays."""
         QgsProject.instance().layersAdded.disconnect(self._on_added)
         QgsProject.instance().layersRemoved.disconnect(self._on_removed)
+        QgsProject.instance().layerTreeRoot().willRemoveChildren.disconnect(self._on_leaving)
         self._let_go()
+        self._settle()
 
     # ---- which layer ----------------------------------------------------------------------
 
@@ -220,6 +224,23 @@ class AreaStore(QObject):
         if layer is not None and not sip.isdeleted(layer):
             for signal in self._signals(layer):
                 signal.disconnect(self._on_edit)
+
+    def _on_leaving(self, group: QgsLayerTreeGroup, first: int, last: int) -> None:
+        # Before QGIS asks about the layers that go with the project, or from it.
+        leaving = group.children()[first : last + 1]
+        if any(
+            isinstance(node, QgsLayerTreeGroup) or area_layer.is_areas(node.layer())
+            for node in leaving
+        ):
+            self._settle()
+
+    @staticmethod
+    def _settle() -> None:
+        """End edit sessions of layers in memory, which QGIS would ask about one by one."""
+        for layer in QgsProject.instance().mapLayers().values():
+            made = layer.customProperty(area_layer.MARK) == area_layer.MADE
+            if made and layer.providerType() == "memory" and layer.isEditable():
+                layer.commitChanges()
 
     @staticmethod
     def _signals(layer: QgsVectorLayer) -> list[Any]:

@@ -201,6 +201,22 @@ def test_read_only_layers_say_so(store: AreaStore) -> None:
     assert "read-only" in store.words[-1]
 
 
+def test_no_edit_session_is_left_behind(store: AreaStore) -> None:
+    """QGIS would ask whether to save each layer."""
+    store.add([box(0, 0)], UTM)
+    layer = store.layer
+    store.close()
+    assert not layer.isEditable()
+    assert layer.dataProvider().featureCount() == 1
+    store.open()
+    assert store.layer is layer
+    store.add([box(20, 0)], UTM)
+    ended = []
+    layer.editingStopped.connect(lambda: ended.append(layer.dataProvider().featureCount()))
+    QgsProject.instance().clear()
+    assert ended == [2]
+
+
 def test_layer_comes_and_goes_with_the_project(store: AreaStore) -> None:
     store.add([box(0, 0)], UTM)
     told = []
