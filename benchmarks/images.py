@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..plugin.core.despeckling import PRECISIONS, despeckle_tile
+from ..plugin.core.despeckling import PRECISIONS, despeckle_tile, freeze_on
 from ..plugin.core.errors import ModelError
 from ..plugin.core.models.base import Despeckler
 from ..plugin.core.models.registry import find
@@ -130,17 +130,23 @@ def estimate(
     knob: float | None = None,
     device: str = "cpu",
     precision: str = "fp32",
+    ensemble: bool = False,
+    **more: Any,
 ) -> dict[str, Image]:
-    """ "x", and of affine models "a" and "b", of a whole image."""
+    """ "x", and what else `despeckle_tile` gives, of a whole image."""
+    valid, scale = np.ones(noisy.shape, bool), scene_scale(model, noisy)
+    freeze_on(model, noisy, valid, scale, looks)
     return despeckle_tile(
         model,
         noisy,
-        np.ones(noisy.shape, bool),
-        scale=scene_scale(model, noisy),
+        valid,
+        scale=scale,
         looks=looks,
         knob=knob,
         device=device,
         precision=precision,
+        ensemble=ensemble,
+        **more,
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..plugin.core import quality
-from ..plugin.core.despeckling import despeckle_tile
+from ..plugin.core.despeckling import despeckle_tile, freeze_on
 from ..plugin.core.filters.base import SceneConstants, SpeckleFilter
 from ..plugin.core.filters.registry import find_filter
 from ..plugin.core.models.registry import DEFAULT_MODEL
@@ -65,11 +65,14 @@ def reference(dates: Sequence[np.ndarray], index: int) -> np.ndarray:
 def estimate(model, noisy, looks, knob=None, precision="fp32") -> np.ndarray:
     """One date despeckled."""
     geometric = float(np.exp(np.log(np.maximum(noisy, _FLOOR)).mean()))
+    valid = np.ones(noisy.shape, bool)
+    scale = model.card.scene_scale(float(noisy.mean()), geometric)
+    freeze_on(model, noisy, valid, scale, looks)
     return despeckle_tile(
         model,
         noisy,
-        np.ones(noisy.shape, bool),
-        scale=model.card.scene_scale(float(noisy.mean()), geometric),
+        valid,
+        scale=scale,
         looks=looks,
         knob=knob,
         precision=precision,
@@ -92,6 +95,26 @@ def score(noisy: np.ndarray, x: np.ndarray, others: np.ndarray) -> list[float]:
         quality.best_window_enl(x)[0],
         float(x.min()),
     ]
+
+
+def edge_preservation(x: np.ndarray, others: np.ndarray) -> float:
+    """EPI of deSpeckNet, equations 14 and 15: 1 - |1 - GP|, and 0 from GP = 2 on.
+
+    GP is the sum of the magnitudes of the Sobel gradient over that of the reference. One that
+    is speckled itself has gradients of its own, which no good estimate shows.
+    """
+    share = _gradient(x) / _gradient(others)
+    return max(0.0, 1.0 - abs(1.0 - share))
+
+
+def _gradient(image: np.ndarray) -> float:
+    """Sum of the magnitudes of the Sobel gradient, borders aside."""
+    z = image.astype(np.float64)
+    down = z[2:] - z[:-2]
+    right = z[:, 2:] - z[:, :-2]
+    vertical = down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]
+    horizontal = right[:-2] + 2 * right[1:-1] + right[2:]
+    return float(np.hypot(vertical, horizontal).sum())
 
 
 def _figures(model, dates, index, options) -> list[float]:

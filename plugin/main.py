@@ -10,9 +10,9 @@ from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
 from ..processing_provider.provider import SpecklessProvider
-from .engine.client import close_shared_engine
+from .engine.client import close_shared_engine, limit_shared_engine
 from .toolbelt.paths import plugin_path
-from .toolbelt.settings import GROUP
+from .toolbelt.settings import GROUP, Settings
 
 translate = QCoreApplication.translate
 
@@ -30,9 +30,11 @@ class SpecklessPlugin:
         self.provider: SpecklessProvider | None = None
         self.dock: Any = None
         self.action: QAction | None = None
+        self.options: Any = None
 
     def initProcessing(self) -> None:
         """Add the algorithms; all that qgis_process calls."""
+        apply_settings()
         self.provider = SpecklessProvider()
         registry = QgsApplication.processingRegistry()
         registry.providerAdded.connect(self.provider.complete_models)
@@ -45,7 +47,10 @@ class SpecklessPlugin:
             return
         # Only here: without a window there are no widgets to import.
         from .gui.dock import SpecklessDock
+        from .gui.options_page import OptionsFactory
 
+        self.options = OptionsFactory(self._on_options)
+        self.iface.registerOptionsWidgetFactory(self.options)
         self.dock = SpecklessDock(self.iface)
         icon = QIcon(str(plugin_path("resources", "icons", "speckless.svg")))
         self.action = QAction(icon, translate("Speckless", "&Speckless"), self.iface.mainWindow())
@@ -62,8 +67,16 @@ class SpecklessPlugin:
         self.dock.setVisible(visible)
         self.action.setChecked(visible)
 
+    def _on_options(self) -> None:
+        apply_settings()
+        if self.dock is not None:
+            self.dock.settings_changed()
+
     def unload(self) -> None:
         """Leave QGIS as it was."""
+        if self.options is not None:
+            self.iface.unregisterOptionsWidgetFactory(self.options)
+            self.options = None
         if self.dock is not None:
             QgsSettings().setValue(f"{GROUP}/dock/visible", self.dock.isUserVisible())
             self.dock.shut_down()
@@ -79,3 +92,9 @@ class SpecklessPlugin:
             registry.removeProvider(self.provider)
             self.provider = None
         close_shared_engine()
+
+
+def apply_settings() -> None:
+    """Let the engine know what the user chose for it."""
+    settings = Settings.load()
+    limit_shared_engine(settings.threads or None, settings.memory_limit or None)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
     QgsCsException,
+    QgsFeature,
     QgsFeatureRequest,
     QgsGeometry,
     QgsProcessingContext,
@@ -19,6 +23,53 @@ from ..plugin.core.tiling import Window
 from ..plugin.raster.polygons import PolygonMask
 
 translate = QCoreApplication.translate
+
+# A straight edge is no straight line in another CRS: polygons get at least so many vertices.
+_EDGES = 64
+
+
+def areas_as_wkb(
+    features: Iterable[QgsFeature],
+    crs: QgsCoordinateReferenceSystem,
+    target: QgsCoordinateReferenceSystem,
+    context: QgsProcessingContext,
+) -> list[bytes]:
+    """Geometries of features in another CRS, see `area_in_raster`."""
+    transforms = context.transformContext()
+    return [area_in_raster(feature.geometry(), crs, target, transforms) for feature in features]
+
+
+def source_as_wkb(
+    source: QgsProcessingFeatureSource | None,
+    given: object,
+    target: QgsCoordinateReferenceSystem,
+    context: QgsProcessingContext,
+) -> list[bytes]:
+    """Polygons of an optional layer, see `areas_as_wkb`; none where it was left out.
+
+    Parameters
+    ----------
+    source : QgsProcessingFeatureSource or None
+        The layer as QGIS understood it; None where it could not.
+    given : object
+        The layer as given.
+    target : QgsCoordinateReferenceSystem
+    context : QgsProcessingContext
+
+    Raises
+    ------
+    InvalidInput
+        When a layer is given that is none: scripts may leave out QGIS's own check.
+    """
+    if source is None:
+        if given in (None, ""):
+            return []
+        problem = translate("Speckless", "The layer of homogeneous areas '{given}' cannot be read.")
+        raise InvalidInput(problem.format(given=given))
+    # Outlines drawn by hand may cross themselves; pixels can be counted all the same.
+    as_they_are = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
+    features = source.getFeatures(QgsFeatureRequest(), as_they_are)
+    return areas_as_wkb(features, source.sourceCrs(), target, context)
 
 
 def polygon_mask(
@@ -79,6 +130,35 @@ def polygon_mask(
             ).format(lost=lost)
         )
     return PolygonMask(path, polygons)
+
+
+def area_in_raster(
+    geometry: QgsGeometry,
+    source: QgsCoordinateReferenceSystem,
+    raster: QgsCoordinateReferenceSystem,
+    context: QgsCoordinateTransformContext,
+) -> bytes:
+    """Turn an area into the CRS of a raster, its sides bent as they must be, for its statistics.
+
+    Returns
+    -------
+    bytes
+        Well-known binary; an empty polygon where there is none, or no place for it.
+    """
+    change = QgsCoordinateTransform(source, raster, context)
+    moved = QgsGeometry(geometry)
+    if not moved.isNull() and change.isValid() and not change.isShortCircuited():
+        box = moved.boundingBox()
+        longest = max(box.width(), box.height())
+        if longest > 0:
+            moved = moved.densifyByDistance(longest / _EDGES)
+        try:
+            moved.transform(change)
+        except QgsCsException:
+            moved = QgsGeometry()
+    if moved.isNull():
+        moved = QgsGeometry.fromWkt("POLYGON EMPTY")
+    return bytes(moved.asWkb())
 
 
 def _transformed(geometry: QgsGeometry, transform: QgsCoordinateTransform) -> bool:

@@ -22,7 +22,7 @@ from .despeckle_parameters import DespeckleParameters
 from .network_algorithm import PRECISIONS
 from .postprocess import keep_renderer, shown_renderer
 from .raster_algorithm import DOMAINS
-from .sources import gdal_source
+from .sources import gdal_source, raster_layer
 
 translate = QCoreApplication.translate
 
@@ -73,10 +73,7 @@ class DespeckleAlgorithm(DespeckleParameters):
         check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
         check_choice(self.PRECISION, parameters.get(self.PRECISION), PRECISIONS)
         check_device(self.parameterAsString(parameters, self.DEVICE, context))
-        files = {
-            name.lower(): planned_file(name, parameters.get(name))
-            for name in (self.OUTPUT, self.RATIO, self.SLOPE, self.BIAS)
-        }
+        files = {name.lower(): planned_file(name, parameters.get(name)) for name in self.RASTERS}
         replace(self._job_from(parameters, context, source, None), **files).check()
 
     def prepareAlgorithm(
@@ -123,8 +120,21 @@ class DespeckleAlgorithm(DespeckleParameters):
             creation_options=self.creation_options(parameters, context),
             python=settings.engine_python or None,
             model_folders=[str(folder) for folder in settings.model_folders()],
+            stages=self.parameterAsInt(parameters, self.STAGES, context),
             knob_auto=self.parameterAsBool(parameters, self.KNOB_AUTO, context),
+            ensemble=self.parameterAsBool(parameters, self.SELF_ENSEMBLE, context),
+            looks_map=self._map(parameters, self.LOOKS_MAP, context),
+            class_map=self._map(parameters, self.CLASS_MAP, context),
         )
+
+    def _map(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> str | None:
+        """What GDAL opens an optional raster by."""
+        if not parameters.get(name):
+            return None
+        layer = self.parameterAsRasterLayer(parameters, name, context)
+        return gdal_source(raster_layer(layer, parameters[name]))
 
     def processAlgorithm(
         self,
@@ -133,8 +143,7 @@ class DespeckleAlgorithm(DespeckleParameters):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         paths = {
-            name: self.parameterAsOutputLayer(parameters, name, context)
-            for name in (self.OUTPUT, self.RATIO, self.SLOPE, self.BIAS)
+            name: self.parameterAsOutputLayer(parameters, name, context) for name in self.RASTERS
         }
         job = replace(
             self._job,
@@ -142,6 +151,8 @@ class DespeckleAlgorithm(DespeckleParameters):
             ratio=paths[self.RATIO] or None,
             slope=paths[self.SLOPE] or None,
             bias=paths[self.BIAS] or None,
+            noise=paths[self.NOISE] or None,
+            noise_level=paths[self.NOISE_LEVEL] or None,
         )
         progress = Progress(feedback)
         with told_to_qgis():

@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
@@ -25,11 +26,17 @@ class DespeckleParameters(NetworkAlgorithm):
     """The declaration of "Despeckle SAR image"."""
 
     KNOB_AUTO = "KNOB_AUTO"
+    LOOKS_MAP = "LOOKS_MAP"
+    CLASS_MAP = "CLASS_MAP"
     TILE_SIZE = "TILE_SIZE"
     OUTPUT = "OUTPUT"
     RATIO = "RATIO"
     SLOPE = "SLOPE"
     BIAS = "BIAS"
+    NOISE = "NOISE"
+    NOISE_LEVEL = "NOISE_LEVEL"
+    STAGES = "STAGES"
+    RASTERS = (OUTPUT, RATIO, SLOPE, BIAS, NOISE, NOISE_LEVEL)
     KNOB_USED = "KNOB_USED"
     CORRELATION = "CORRELATION"
     MEAN_RATIO = "MEAN_RATIO"
@@ -93,6 +100,13 @@ class DespeckleParameters(NetworkAlgorithm):
             "Zhang, K., Zuo, W., Zhang, L. (2018). FFDNet: Toward a fast and flexible solution "
             "for CNN-based image denoising. IEEE Transactions on Image Processing 27(9), "
             "4608-4622. doi:10.1109/TIP.2018.2839891",
+            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
+            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
+            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
+            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
+            "to real-noise denoising with adaptive instance normalization. CVPR.",
+            "Ren, C., Pan, Y., Huang, J. (2022). Enhanced latent space blind model for real image "
+            "denoising via alternative optimization. NeurIPS.",
         ]
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -159,6 +173,31 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )
+        self.add_self_ensemble()
+        self.add(
+            QgsProcessingParameterRasterLayer(
+                self.LOOKS_MAP, translate("Speckless", "Map of looks"), optional=True
+            ),
+            translate(
+                "Speckless",
+                "For FFDNet models: a raster on the input's pixel grid whose first band holds the "
+                "number of looks of every pixel, as in mosaics, multilooked or averaged stacks. "
+                "Where it has no value, the number of looks above holds; a knob turns both alike.",
+            ),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterRasterLayer(
+                self.CLASS_MAP, translate("Speckless", "Map of classes"), optional=True
+            ),
+            translate(
+                "Speckless",
+                "For class-aware models: a raster on the input's pixel grid whose first band holds "
+                "the class of every pixel, numbered from 1 in the order the model lists them. "
+                "Where it has no value, the model's own classifier decides.",
+            ),
+            advanced=True,
+        )
         self.add(
             QgsProcessingParameterNumber(
                 self.TILE_SIZE,
@@ -172,6 +211,17 @@ class DespeckleParameters(NetworkAlgorithm):
                 "Speckless",
                 "Changes memory and speed, not the result. Halved when GPU memory is short.",
             ),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterNumber(
+                self.STAGES,
+                translate("Speckless", "Stages (ScaoedNet, 0 for all)"),
+                QgsProcessingParameterNumber.Type.Integer,
+                0,
+                minValue=0,
+            ),
+            translate("Speckless", "Fewer stages are faster, and leave more error."),
             advanced=True,
         )
         self.add_creation_options()
@@ -201,6 +251,25 @@ class DespeckleParameters(NetworkAlgorithm):
                 self.BIAS,
                 translate("Speckless", "Bias b (affine models)"),
                 translate("Speckless", "b of the same, in the unit of the input's intensity."),
+            ),
+            (
+                self.NOISE,
+                translate("Speckless", "Estimated speckle (deSpeckNet, ScaoedNet)"),
+                translate(
+                    "Speckless",
+                    "The speckle as the network itself estimates it, of mean about 1: deSpeckNet "
+                    "by its second network, apart from the despeckled image. The log says which "
+                    "Gamma and exponential density fit it.",
+                ),
+            ),
+            (
+                self.NOISE_LEVEL,
+                translate("Speckless", "Noise level (AINDNet)"),
+                translate(
+                    "Speckless",
+                    "Estimated relative standard deviation of the speckle around each pixel: "
+                    "1/sqrt(looks), so that 1/level² is the local number of looks.",
+                ),
             ),
         ]
         for name, title, help in maps:

@@ -12,9 +12,9 @@ from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.errors import InvalidInput, SpecklessError
 from ..plugin.core.tiling import Window
-from ..plugin.core.tuning import DEPTHS
+from ..plugin.core.tuning import DEPTHS, METHODS
 from ..plugin.jobs.adapting import AdaptJob, AdaptResult, check_report
-from ..plugin.jobs.checks import check_affine, check_positive
+from ..plugin.jobs.checks import check_positive, settle_method
 from ..plugin.jobs.finetuning import FineTuneJob
 from ..plugin.jobs.tuning_report import STRAY
 from ..plugin.raster.polygons import PolygonMask
@@ -91,7 +91,12 @@ class FineTuneAlgorithm(FineTuneParameters):
         ):
             check_choice(name, parameters.get(name), options)
         check_device(self.parameterAsString(parameters, self.DEVICE, context))
-        check_affine(self.model_card(parameters, context, affine_models()[1]))
+        check_choice(self.METHOD, parameters.get(self.METHOD), ["auto", *METHODS])
+        settle_method(
+            self.model_card(parameters, context, affine_models()[1]),
+            self.parameterAsEnumString(parameters, self.METHOD, context),
+            self.reference(parameters, context),
+        )
         targets = {
             name: destination(parameters.get(name))
             for name in (self.MODEL_OUTPUT, self.OUTPUT, self.REPORT)
@@ -123,9 +128,30 @@ class FineTuneAlgorithm(FineTuneParameters):
                 learn = learning_window(area, window)
         self.warn_of_options(layer, feedback)
         tuning = self._tuning(parameters, context, source, learn, area)
-        self._job = AdaptJob(tuning, extent=window)
+        ensemble = self.parameterAsBool(parameters, self.SELF_ENSEMBLE, context)
+        self._job = AdaptJob(tuning, extent=window, ensemble=ensemble)
         self._renderer = shown_renderer(layer, tuning.bands or (), context)
         return True
+
+    def reference(self, parameters: dict[str, Any], context: QgsProcessingContext) -> str | None:
+        """GDAL's name of REFERENCE, or None.
+
+        Raises
+        ------
+        InvalidInput
+            When it is given and cannot be read as a raster layer.
+        """
+        value = parameters.get(self.REFERENCE)
+        if value in (None, ""):
+            return None
+        layer = self.parameterAsRasterLayer(parameters, self.REFERENCE, context)
+        if layer is None:
+            raise InvalidInput(
+                translate(
+                    "Speckless", "The reference '{value}' cannot be read as a raster layer."
+                ).format(value=value)
+            )
+        return gdal_source(layer)
 
     def _area(
         self,
@@ -168,6 +194,11 @@ class FineTuneAlgorithm(FineTuneParameters):
             extent=learn,
             area=area,
             epochs=self.parameterAsInt(parameters, self.EPOCHS, context),
+            method=self.parameterAsEnumString(parameters, self.METHOD, context),
+            reference=self.reference(parameters, context),
+            clean=self.parameterAsDouble(parameters, self.MU, context),
+            noisy=self.parameterAsDouble(parameters, self.XI, context),
+            variation=self.parameterAsDouble(parameters, self.LAMBDA, context),
             learning_rate=rate or 0.0,
             augment=self.parameterAsEnumString(parameters, self.AUGMENT, context) == "AFT",
             depth=self.parameterAsEnumString(parameters, self.DEPTH, context),
@@ -235,8 +266,9 @@ class FineTuneAlgorithm(FineTuneParameters):
             feedback.pushWarning(
                 translate(
                     "Speckless",
-                    "No epoch lowered the estimated risk: the tuned model is the one it started "
-                    "from. Try a lower learning rate, more pixels, or another area.",
+                    "By the held-out pixels no epoch was better than the start: the tuned model "
+                    "is the one it started from. Try a lower learning rate, more pixels, or "
+                    "another area.",
                 )
             )
         change, error = tuned.risk_change

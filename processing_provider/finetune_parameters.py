@@ -14,11 +14,12 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.tuning import DEPTHS
-from .models import affine_models
+from ..plugin.core.tuning import DEPTHS, METHODS
+from .models import tunable_models
 from .network_algorithm import PRECISIONS, NetworkAlgorithm
 
 translate = QCoreApplication.translate
@@ -32,6 +33,11 @@ class FineTuneParameters(NetworkAlgorithm):
     """The declaration of "Fine-tune model on SAR image"."""
 
     TRAINING_AREA = "TRAINING_AREA"
+    METHOD = "METHOD"
+    REFERENCE = "REFERENCE"
+    MU = "MU"
+    XI = "XI"
+    LAMBDA = "LAMBDA"
     EPOCHS = "EPOCHS"
     LEARNING_RATE = "LEARNING_RATE"
     AUGMENT = "AUGMENT"
@@ -110,6 +116,11 @@ class FineTuneParameters(NetworkAlgorithm):
             "Joo, S., Cha, S., Moon, T. (2019). DoPAMINE: Double-sided masked CNN for pixel "
             "adaptive multiplicative noise despeckling. AAAI 33, 4031-4038. "
             "doi:10.1609/aaai.v33i01.33014031",
+            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
+            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
+            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
+            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
+            "to real-noise denoising with adaptive instance normalization. CVPR.",
         ]
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -119,11 +130,15 @@ class FineTuneParameters(NetworkAlgorithm):
                 "One model is tuned on all of them. By default all but alpha and mask bands.",
             )
         )
-        models, default = affine_models()
+        models, default = tunable_models()
         self.add_model(
             models,
             default,
-            translate("Speckless", "To start from. Affine models only: those with maps a and b."),
+            translate(
+                "Speckless",
+                "To start from. DoPAMINE models (affine, with maps a and b) and deSpeckNet models "
+                "learn from the image alone; any other learns from the image and a reference.",
+            ),
         )
         self._add_scene()
         self._add_tuning()
@@ -160,17 +175,48 @@ class FineTuneParameters(NetworkAlgorithm):
             ),
         )
 
-    def _add_tuning(self) -> None:
-        number = QgsProcessingParameterNumber
+    def _add_method(self) -> None:
         self.add(
-            number(
-                self.EPOCHS, translate("Speckless", "Epochs"), number.Type.Integer, 10,
-                minValue=1, maxValue=10000,
+            QgsProcessingParameterEnum(
+                self.METHOD,
+                translate("Speckless", "Method"),
+                options=["auto", *METHODS],
+                defaultValue="auto",
+                usesStaticStrings=True,
             ),
             translate(
                 "Speckless",
-                "Rounds over the pixels, at most; it ends after three that did not lower the "
-                "risk. The paper takes 10.",
+                "auto goes by the model. aft: DoPAMINE's, by its unbiased risk. despecknet: its "
+                "phase 2, by how well estimate times estimated speckle give the image. transfer: "
+                "AINDNet on pairs with REFERENCE, its normalisation, noise level estimator and "
+                "last layer only. retrain: any model on such pairs, all weights.",
+            ),
+        )
+        self.add(
+            QgsProcessingParameterRasterLayer(
+                self.REFERENCE, translate("Speckless", "Reference (speckle-free)"), optional=True
+            ),
+            translate(
+                "Speckless",
+                "For transfer and retrain: the same scene without speckle, such as a temporal "
+                "mean, on the same pixels, in the same domain and bands. Where it has no data, "
+                "nothing is learnt.",
+            ),
+        )
+
+    def _add_tuning(self) -> None:
+        self._add_method()
+        number = QgsProcessingParameterNumber
+        self.add(
+            number(
+                self.EPOCHS, translate("Speckless", "Epochs (0: by method)"),
+                number.Type.Integer, 0, minValue=0, maxValue=10000,
+            ),
+            translate(
+                "Speckless",
+                "Rounds over the pixels, at most; it ends after three that the held-out pixels "
+                "do not bear out. By default, as in the papers, 10 for DoPAMINE and 1 for "
+                "deSpeckNet; 10 on pairs.",
             ),
         )  # fmt: skip
         self.add(
@@ -181,8 +227,8 @@ class FineTuneParameters(NetworkAlgorithm):
             ),
             translate(
                 "Speckless",
-                "Of the Adam optimiser, per step. By default 1.2e-5 for full (the paper's), "
-                "3e-4 for head, 1e-3 for scale. Lower it where the risk rises.",
+                "Of the Adam optimiser, per step. By default 3e-5 for full (the paper: "
+                "1.2e-5), 3e-4 for head, 1e-3 for scale. Lower it where the risk rises.",
             ),
         )  # fmt: skip
         self.add(
@@ -266,6 +312,33 @@ class FineTuneParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )  # fmt: skip
+        for name, title, value, help in (
+            (
+                self.MU,
+                translate("Speckless", "Weight of image - estimate (deSpeckNet)"),
+                0.01,
+                translate("Speckless", "μ₂ of the paper: keeps the estimate near the image."),
+            ),
+            (
+                self.XI,
+                translate("Speckless", "Weight of image - estimate × speckle (deSpeckNet)"),
+                1.0,
+                translate("Speckless", "ξ of the paper."),
+            ),
+            (
+                self.LAMBDA,
+                translate("Speckless", "Weight of the total variation (deSpeckNet)"),
+                0.0,
+                translate(
+                    "Speckless",
+                    "λ of the paper: smooths. 0 for detected products, 1e-4 for single-look ones.",
+                ),
+            ),
+        ):
+            self.add(
+                number(name, title, number.Type.Double, value, minValue=0.0), help, advanced=True
+            )
+        self.add_self_ensemble()
         self.add_device(PRECISIONS[:3])
 
     def _add_outputs(self) -> None:

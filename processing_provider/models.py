@@ -29,6 +29,18 @@ def affine_models() -> tuple[list[str], str]:
     return [default, *(name for name in ids if name != default)], default
 
 
+def tunable_models() -> tuple[list[str], str]:
+    """Ids of the models that can be fine-tuned, on the image alone or on pairs, and the default.
+
+    Those that need no reference come first.
+    """
+    affine, default = affine_models()
+    others = [card for card in installed_models() if card.id not in affine]
+    alone = [card.id for card in others if card.architecture == "despecknet"]
+    pairs = [card.id for card in others if card.id not in alone]
+    return [*affine, *alone, *pairs], default
+
+
 def user_folder() -> Path:
     """Folder that models of the user's own are added to; it need not exist."""
     return Settings.load().model_folders()[0]

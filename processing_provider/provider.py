@@ -10,10 +10,15 @@ from qgis.PyQt.QtGui import QIcon
 from ..plugin.toolbelt import log
 from ..plugin.toolbelt.paths import plugin_path
 from ..plugin.version import VERSION
+from .assess import AssessAlgorithm
+from .compare import CompareAlgorithm
 from .despeckle import DespeckleAlgorithm
 from .filters import FILTER_ALGORITHMS
 from .finetune import FineTuneAlgorithm
 from .roi_statistics import RoiStatisticsAlgorithm
+from .simulate import SimulateAlgorithm
+from .temporalreference import TemporalReferenceAlgorithm
+from .train import TrainAlgorithm
 
 
 class ShippedModel(QgsProcessingModelAlgorithm):
@@ -70,6 +75,11 @@ class SpecklessProvider(QgsProcessingProvider):
         self.addAlgorithm(DespeckleAlgorithm())
         self.addAlgorithm(FineTuneAlgorithm())
         self.addAlgorithm(RoiStatisticsAlgorithm())
+        self.addAlgorithm(TrainAlgorithm())
+        self.addAlgorithm(TemporalReferenceAlgorithm())
+        self.addAlgorithm(AssessAlgorithm())
+        self.addAlgorithm(CompareAlgorithm())
+        self.addAlgorithm(SimulateAlgorithm())
         for algorithm in FILTER_ALGORITHMS:
             self.addAlgorithm(algorithm())
         for path in sorted(plugin_path("resources", "models").glob("*.model3")):

@@ -6,14 +6,11 @@ from typing import Any
 
 from qgis.core import (
     Qgis,
-    QgsCoordinateTransform,
-    QgsCsException,
     QgsFeature,
     QgsFeatureRequest,
     QgsFeatureSink,
     QgsField,
     QgsFields,
-    QgsGeometry,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSource,
@@ -26,6 +23,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QMetaType, QVariant
 from ..plugin.core.errors import SpecklessError
 from ..plugin.jobs.statistics import StatisticsJob, StatisticsResult, figures
 from ..plugin.jobs.statistics_table import check_table, write_table
+from .areas import areas_as_wkb
 from .base import Progress, told_to_qgis
 from .checks import check_choice, destination
 from .raster_algorithm import DOMAINS
@@ -33,9 +31,6 @@ from .roi_statistics_parameters import RoiStatisticsParameters
 from .sources import gdal_source, raster_layer
 
 translate = QCoreApplication.translate
-
-# A straight edge is no straight line in another CRS: polygons get at least so many vertices.
-_EDGES = 64
 
 
 class RoiStatisticsAlgorithm(RoiStatisticsParameters):
@@ -125,7 +120,7 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
         features = list(source.getFeatures(QgsFeatureRequest(), as_they_are))
         progress = Progress(feedback)
         with told_to_qgis():
-            areas = self._areas(source, features, context)
+            areas = areas_as_wkb(features, source.sourceCrs(), self._crs, context)
             result = self._job(areas, parameters, context).run(progress, progress.is_cancelled)
         summary = result.summary()
         if not summary["COUNT"]:
@@ -138,31 +133,6 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
             )
         outputs = self._written(source, features, result, parameters, context)
         return {**outputs, **summary, self.DOMAIN_USED: result.domain}
-
-    def _areas(
-        self,
-        source: QgsProcessingFeatureSource,
-        features: list[QgsFeature],
-        context: QgsProcessingContext,
-    ) -> list[bytes]:
-        """Geometries as WKB in the raster's CRS; an empty polygon for those that have none."""
-        change = QgsCoordinateTransform(source.sourceCrs(), self._crs, context.transformContext())
-        areas = []
-        for feature in features:
-            geometry = QgsGeometry(feature.geometry())
-            if not geometry.isNull() and change.isValid() and not change.isShortCircuited():
-                box = geometry.boundingBox()
-                longest = max(box.width(), box.height())
-                if longest > 0:
-                    geometry = geometry.densifyByDistance(longest / _EDGES)
-                try:
-                    geometry.transform(change)
-                except QgsCsException:
-                    geometry = QgsGeometry()
-            if geometry.isNull():
-                geometry = QgsGeometry.fromWkt("POLYGON EMPTY")
-            areas.append(bytes(geometry.asWkb()))
-        return areas
 
     def _job(
         self, areas: list[bytes], parameters: dict[str, Any], context: QgsProcessingContext

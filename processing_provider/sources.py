@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProviderRegistry, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProviderRegistry, QgsRasterLayer
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.errors import InvalidInput
@@ -71,3 +71,38 @@ def strip_options(source: str) -> str:
 def open_options(source: str) -> list[str]:
     """Options QGIS opens a raster with, which a job does not know."""
     return list(QgsProviderRegistry.instance().decodeUri("gdal", source).get("openOptions") or [])
+
+
+def raster_paths(layers: list[QgsMapLayer], value: Any) -> list[str]:
+    """Names that GDAL opens the rasters of a list by, in the order given.
+
+    Parameters
+    ----------
+    layers : list of QgsMapLayer
+        The list as QGIS understood it: without what it could not.
+    value : object
+        The list as given.
+
+    Raises
+    ------
+    InvalidInput, RasterError
+        When one is no raster, or none that GDAL reads.
+    """
+    given = value if isinstance(value, (list, tuple)) else [value]
+    given = [one for one in given if one not in (None, "")]
+    if len(layers) == len(given):
+        return [gdal_source(layer) for layer in layers]
+    # In QGIS 3.22 names such as "/vsizip/..." are left out without a word.
+    paths = []
+    for one in given:
+        if isinstance(one, QgsMapLayer):
+            paths.append(gdal_source(one))
+            continue
+        names = {layer.id(): layer for layer in layers}
+        names.update({layer.source(): layer for layer in layers})
+        if str(one) in names:
+            paths.append(gdal_source(names[str(one)]))
+            continue
+        open_raster(str(one))  # says why it is no raster
+        paths.append(strip_options(str(one)))
+    return paths

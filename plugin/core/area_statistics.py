@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .enl_interval import Correlation, design_effects, enl_interval
 from .errors import InvalidInput
-from .gamma_fit import Histogram, fit_looks, histogram, ks_distance, parts
+from .gamma_fit import Histogram, fit_looks, histogram, is_single_look, ks_distance, parts
 
 Array = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float32]
@@ -195,7 +195,8 @@ def _measured(values: Array, usable: BoolArray, domain: str) -> SpeckleStatistic
             notes.append(f"Correlation: no two valid pixels side by side {name}.")
     known: Correlation = (correlation[0] or 0.0, correlation[1] or 0.0)
     low, high, too_small = _interval(enl, n, known, notes)
-    looks, distance, shown = _fit(scaled, mean, domain, notes)
+    effective = n / design_effects(known, n).enl
+    looks, distance, shown = _fit(scaled, mean, effective, domain, notes)
     return SpeckleStatistics(
         n_pixels=n,
         mean=mean,
@@ -204,7 +205,7 @@ def _measured(values: Array, usable: BoolArray, domain: str) -> SpeckleStatistic
         enl=enl,
         enl_low=low,
         enl_high=high,
-        effective_pixels=n / design_effects(known, n).enl,
+        effective_pixels=effective,
         correlation_x=correlation[0],
         correlation_y=correlation[1],
         gamma_looks=looks,
@@ -377,7 +378,7 @@ def _interval(
 
 
 def _fit(
-    scaled: FloatArray, mean: float, domain: str, notes: list[str]
+    scaled: FloatArray, mean: float, effective: float, domain: str, notes: list[str]
 ) -> tuple[float | None, float | None, Histogram | None]:
     """Fitted L, distance from it, and histogram, of the values over their mean."""
     positive = scaled
@@ -392,4 +393,6 @@ def _fit(
     except InvalidInput:
         notes.append("Fit: the pixels above zero are all equal; no Gamma law fits them.")
         return None, None, None
-    return looks, ks_distance(logs, looks), histogram(scaled, logs, mean, looks, domain)
+    single = is_single_look(looks, effective)
+    shown = histogram(scaled, logs, mean, looks, domain, single)
+    return looks, ks_distance(logs, looks), shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from .affine import turn
+from .ensemble import self_ensemble
 from .errors import InvalidInput
-from .models.base import Despeckler
-from .models.card import FILL_RADIUS
+from .models.base import Despeckler, Estimate
+from .models.card import FILL_RADIUS, ModelCard
+from .models.registry import CLASS_MAPS, LOOKS_MAPS
 from .tiling import Window
 
 FloatArray = npt.NDArray[np.float32]
@@ -33,9 +36,14 @@ def despeckle_tile(
     scale: float,
     looks: float,
     knob: float | None = None,
+    ensemble: bool = False,
+    extra: Sequence[str] = (),
+    stages: int = 0,
     inner: Window | None = None,
     device: str | torch.device = "cpu",
     precision: str = "fp32",
+    looks_map: FloatArray | None = None,
+    class_map: FloatArray | None = None,
 ) -> dict[str, FloatArray]:
     """Estimate the speckle-free intensity of one tile.
 
@@ -53,21 +61,33 @@ def despeckle_tile(
     knob : float, optional
         L the result is wanted for: affine maps are turned to it (`affine.turn`), networks
         that read L are told it instead. Blind networks without a map have no knob.
+    ensemble : bool
+        Mean over the 8 flips and rotations, see `ensemble.self_ensemble`.
+    extra : sequence of str
+        Of `ModelCard.maps`, to be given beside the estimate; those it lacks are left out.
+    stages : int
+        Stages to run of a network that has them, see `ModelCard.stages`; 0 for all.
     inner : Window, optional
         Part of the tile to return; all of it by default.
     device, precision : str
         Where, and in which of `PRECISIONS`, the convolutions run.
+    looks_map : ndarray of float32, (H, W), optional
+        L of every pixel, for networks of `registry.LOOKS_MAPS`; where it is not positive, L is
+        ``looks``. A knob is as many times L everywhere as it is of ``looks``.
+    class_map : ndarray of float32, (H, W), optional
+        Number of every pixel's class, from 1, for networks of `registry.CLASS_MAPS`; where it
+        is no class's, the network's own classifier decides.
 
     Returns
     -------
     dict
-        "x", positive, and for affine models "a" and "b" (units of intensity); float32,
-        shaped like ``inner``, NaN where invalid.
+        "x", positive, for affine models "a" and "b" (units of intensity), and the maps asked
+        for (no units); float32, shaped like ``inner``, NaN where invalid.
 
     Raises
     ------
     InvalidInput
-        When scale, looks or knob is not positive.
+        When scale, looks or knob is not positive, or the network takes no such map.
     """
     for name, value in (("scale", scale), ("number of looks", looks), ("knob", knob or looks)):
         if not (np.isfinite(value) and value > 0):
@@ -75,17 +95,44 @@ def despeckle_tile(
     card = model.card
     wanted = looks if knob is None else knob
     told = looks if card.affine else wanted
+    if looks_map is not None:
+        _check_map(card, "map of looks", looks_map, LOOKS_MAPS, intensity)
+    if class_map is not None:
+        _check_map(card, "map of classes", class_map, CLASS_MAPS, intensity)
     with torch.inference_mode():
         z = torch.from_numpy(np.where(valid, intensity, 0).astype(np.float32))[None, None]
         z = (z / scale).to(device)
         if not valid.all():
             z = fill_holes(z, torch.from_numpy(valid)[None, None].to(device))
         level = torch.tensor([told], dtype=torch.float32, device=device)
-        estimate = model(z, level, PRECISIONS[precision])
+        if card.stages:
+            model.set_stages(stages)
+        if looks_map is not None:
+            known = torch.from_numpy(np.where(looks_map > 0, looks_map, looks))
+            level = (known[None, None] * (told / looks)).float().to(device)
+        classes = None
+        if class_map is not None:
+            numbers = torch.from_numpy(np.nan_to_num(class_map).astype(np.int64))
+            classes = numbers[None].to(device) - 1
+
+        def network(image: Tensor, level: Tensor, classes: Tensor | None) -> Estimate:
+            given = {} if classes is None else {"classes": classes}
+            return model(image, level, PRECISIONS[precision], **given)
+
+        if ensemble:
+            estimate = self_ensemble(network, z, level, classes, card.divisor)
+        else:
+            estimate = network(z, level, classes)
+        found = {}
+        if set(extra) & set(card.maps):
+            found = model.extra_maps(z, level, PRECISIONS[precision])
     inside = _slices(inner)
     invalid = ~valid[inside]
+    further = {name: _array(found[name])[inside] for name in extra if name in found}
+    for values in further.values():
+        values[invalid] = np.nan
     if not card.affine:
-        return {"x": _finish(_array(estimate.x)[inside], invalid, scale)}
+        return {"x": _finish(_array(estimate.x)[inside], invalid, scale), **further}
     a, b = _array(estimate.a)[inside], _array(estimate.b)[inside]
     if wanted != looks:
         a, b = turn(a, b, looks, wanted)
@@ -96,7 +143,62 @@ def despeckle_tile(
     a[invalid] = np.nan
     b = (b * scale).astype(np.float32)
     b[invalid] = np.nan
-    return {"x": _finish(x, invalid, scale), "a": a, "b": b}
+    return {"x": _finish(x, invalid, scale), "a": a, "b": b, **further}
+
+
+def prepare_sample(
+    windows: Sequence[tuple[FloatArray, BoolArray]], scales: Sequence[float]
+) -> Tensor:
+    """Windows of a scene as `Despeckler.freeze_statistics` takes them, (N, 1, h, w).
+
+    Parameters
+    ----------
+    windows : sequence of (ndarray of float32, ndarray of bool)
+        Intensity and validity (H, W); larger ones are cut to the size of the smallest.
+    scales : sequence of float
+        Scene scale of each.
+    """
+    height = min(valid.shape[0] for _, valid in windows)
+    width = min(valid.shape[1] for _, valid in windows)
+    filled = []
+    for (intensity, valid), scale in zip(windows, scales):
+        seen = torch.from_numpy(np.ascontiguousarray(valid[:height, :width]))[None, None]
+        values = np.where(valid, intensity, 0)[:height, :width].astype(np.float32)
+        filled.append(fill_holes(torch.from_numpy(values)[None, None] / scale, seen))
+    return torch.cat(filled)
+
+
+def freeze_on(
+    model: Despeckler, intensity: FloatArray, valid: BoolArray, scale: float, looks: float
+) -> None:
+    """Have a network that normalises by the scene take a whole image for it; no-op for others.
+
+    Parameters
+    ----------
+    model : Despeckler
+        Its stored statistics are changed.
+    intensity, valid : ndarray, (H, W)
+    scale, looks : float
+        As for `despeckle_tile`.
+    """
+    if not model.card.per_scene:
+        return
+    sample = prepare_sample([(intensity, valid)], [scale]).to(model.device)
+    model.freeze_statistics(sample, torch.full((1,), float(looks), device=model.device))
+
+
+def _check_map(
+    card: ModelCard, name: str, values: FloatArray, takers: Sequence[str], intensity: FloatArray
+) -> None:
+    if card.architecture not in takers:
+        raise InvalidInput(
+            f"The model '{card.id}' takes no {name}: choose one of the architecture "
+            f"{' or '.join(takers)}, or leave the map out."
+        )
+    if values.shape != intensity.shape:
+        raise InvalidInput(
+            f"The {name} is {values.shape}, the tile {intensity.shape}: they must match."
+        )
 
 
 def fill_holes(z: Tensor, valid: Tensor) -> Tensor:

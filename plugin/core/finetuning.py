@@ -17,16 +17,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .ensemble import turned
 from .errors import InvalidInput
 from .models.base import Despeckler
 from .models.dopamine import Dopamine
 from .risk import RiskEstimate, block_mean, multiplicative_risk, pooled
 from .tiling import Tile, Window, plan_tiles
 from .tuning import Scene, TuningRecipe
-from .tuning_images import Image, Piece, cut, prepare, turned
+from .tuning_images import Image, Piece, cut, prepare
 
 # Features kept for "head" and "scale"; what is beyond is computed again each time.
 _CACHE_BYTES = 2 << 30
+
+# Standard errors from which a rise of the held-out risk is no chance.
+_CLEARLY = 2.0
 
 # Head: pixels are independent of each other there, and parts of this side stay in the cache.
 _HEAD_TILE = 128
@@ -57,8 +61,9 @@ class FineTuner:
         and "change" of that since the start, each with its standard error; numbers over the
         scene scale squared, or relative (see `TuningRecipe.weighting`).
     best_epoch : int
-        Of the lowest held-out risk; 0 for the start, also where no fall exceeds its own
-        standard error.
+        Kept by `finish`: the last whose held-out risk is not above the lowest by more than two
+        standard errors of their difference; with ``recipe.cautious`` the lowest, where its fall
+        since the start exceeds its own standard error. 0 is the start.
 
     Raises
     ------
@@ -185,6 +190,7 @@ class FineTuner:
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "best": [value.clone() for value in self._best],
             "best_epoch": self.best_epoch,
+            "lowest": [torch.from_numpy(np.array(image.lowest)) for image in self._images],
             "losses": list(self._losses),
             "history": copy.deepcopy(self.history),
         }
@@ -206,6 +212,8 @@ class FineTuner:
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self._best = [value.to(self.device).clone() for value in state["best"]]
         self.done, self.best_epoch = state["done"], state["best_epoch"]
+        for image, lowest in zip(self._images, state["lowest"]):
+            image.lowest = lowest.numpy()
         self._losses = list(state["losses"])
         self.history = copy.deepcopy(state["history"])
 
@@ -278,28 +286,35 @@ class FineTuner:
         return features
 
     def _measure(self, check: Callable[[], None]) -> None:
-        """Measure the held-out risk, and keep the weights when it is the lowest so far.
-
-        A fall within its own standard error is none: on scenes of wide range a few bright
-        pixels make the risk, and networks that spoil the rest must not pass for better.
-        """
+        """Measure the held-out risk, and keep the weights if it bears them out."""
         values = [self._held_out_risk(image, check) for image in self._images]
-        risks, changes = [], []
-        for image, risk in zip(self._images, values):
-            if not np.isfinite(risk[image.held]).all():
+        for image, own in zip(self._images, values):
+            if not np.isfinite(own[image.held]).all():
                 raise self._diverged()
-            image.start = risk if image.start is None else image.start
-            risks.append(block_mean(risk, image.held, image.block))
-            changes.append(block_mean(risk - image.start, image.held, image.block))
-        change = pooled(changes)
-        entry = {"epoch": self.epoch, **_entry("risk", pooled(risks)), **_entry("change", change)}
+            if image.start is None:
+                image.start = image.lowest = own
+        risk = self._pooled(values)
+        change = self._pooled([own - image.start for own, image in zip(values, self._images)])
+        rise = self._pooled([own - image.lowest for own, image in zip(values, self._images)])
+        entry = {"epoch": self.epoch, **_entry("risk", risk), **_entry("change", change)}
         if self._losses:
             entry["loss"] = sum(self._losses) / len(self._losses)
             self._losses = []
-        lowest = min((past["change"] for past in self.history), default=0.0)
-        if change.value < min(lowest, -change.standard_error):
-            self._best, self.best_epoch = self._copies(), self.epoch
         self.history.append(entry)
+        if self.recipe.cautious:
+            kept = rise.value < 0 and change.value < -change.standard_error
+        else:
+            # Few pixels hardly tell one epoch from another, while tuning as such has proved
+            # itself on white speckle: what is not clearly worse is kept.
+            kept = rise.value <= _CLEARLY * rise.standard_error
+        if kept:
+            self._best, self.best_epoch = self._copies(), self.epoch
+        if rise.value < 0:
+            for image, lowest in zip(self._images, values):
+                image.lowest = lowest
+
+    def _pooled(self, values: Sequence[npt.NDArray[Any]]) -> RiskEstimate:
+        return pooled([block_mean(v, i.held, i.block) for v, i in zip(values, self._images)])
 
     def _held_out_risk(self, image: Image, check: Callable[[], None]) -> npt.NDArray[Any]:
         """Risk of the held-out pixels, (H, W); 0 where no such pixel is near."""

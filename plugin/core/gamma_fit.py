@@ -22,6 +22,9 @@ _PART = 2**16
 _LEAST_LOG_RATIO = 1e-10
 
 LAWS = {"intensity": "Gamma", "amplitude": "Nakagami", "db": "log-Gamma"}
+# What they are called at L = 1.
+SINGLE_LOOK_LAWS = {"intensity": "exponential", "amplitude": "Rayleigh", "db": "log-exponential"}
+_SURE = 0.1  # standard error of L above which an area says too little to be called single-look
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Histogram:
     domain : str
         Of the values: "intensity", "amplitude" or "db".
     law : str
-        What intensity of Gamma distribution follows there: "Gamma", "Nakagami", "log-Gamma".
+        What intensity of Gamma distribution follows there: "Gamma", "Nakagami", "log-Gamma";
+        of single-look speckle "exponential", "Rayleigh", "log-exponential".
     edges : ndarray, (bins + 1,)
     counts : ndarray of int, (bins,)
     density : ndarray, (bins,)
@@ -87,6 +91,20 @@ def fit_looks(log_ratio: float) -> float:
     return looks
 
 
+def is_single_look(looks: float, n: float) -> bool:
+    """Tell whether a fitted L is that of single-look speckle, as surely as the pixels can tell.
+
+    Parameters
+    ----------
+    looks : float
+        By maximum likelihood, of variance ``1 / (n (trigamma(L) - 1 / L))``.
+    n : float
+        Independent pixels.
+    """
+    error = 1 / math.sqrt(max(n, 1.0) * (trigamma(1.0) - 1.0))
+    return error <= _SURE and abs(looks - 1.0) <= 2 * error
+
+
 def ks_distance(log_values: Array, looks: float) -> float:
     """Return the Kolmogorov-Smirnov distance from the Gamma law of mean 1.
 
@@ -112,7 +130,12 @@ def ks_distance(log_values: Array, looks: float) -> float:
 
 
 def histogram(
-    scaled: Array, log_values: Array, mean: float, looks: float, domain: str
+    scaled: Array,
+    log_values: Array,
+    mean: float,
+    looks: float,
+    domain: str,
+    single_look: bool = False,
 ) -> Histogram:
     """Count the pixels of an area by value, with the law of a fit beside.
 
@@ -128,6 +151,8 @@ def histogram(
         Of the fitted Gamma law.
     domain : str
         The layer's: "intensity", "amplitude", "db"; "complex" counts as intensity.
+    single_look : bool, default False
+        Show the law of L = 1 in place of the fitted one.
 
     Returns
     -------
@@ -143,6 +168,8 @@ def histogram(
     domain = "intensity" if domain == "complex" else domain
     if domain not in LAWS:
         raise InvalidInput(f"Unknown domain '{domain}'; choose one of {', '.join(LAWS)}.")
+    laws = SINGLE_LOOK_LAWS if single_look else LAWS
+    looks = 1.0 if single_look else looks
     n = len(scaled)
     share = len(log_values) / n
     bins = int(min(max(2 * n ** (1 / 3), 10), 100))
@@ -167,7 +194,7 @@ def histogram(
     width = np.diff(edges)
     return Histogram(
         domain=domain,
-        law=LAWS[domain],
+        law=laws[domain],
         edges=edges,
         counts=counts,
         density=counts / (n * width),

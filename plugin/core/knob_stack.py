@@ -100,30 +100,61 @@ class KnobStack:
     ------
     InvalidInput
         When there are fewer than two anchors, or they, their number or the shapes do not fit.
+
+    Notes
+    -----
+    `empty` and `put` fill a stack part by part.
     """
 
     def __init__(
         self, anchors: Sequence[float], estimates: Sequence[Array], cubic: bool = True
     ) -> None:
-        values = [check_positive(anchor, "anchor of the knob") for anchor in anchors]
-        if len(values) < 2 or len(set(values)) < len(values) or len(estimates) != len(values):
+        if len(estimates) != len(anchors):
             raise InvalidInput(
-                "A knob needs at least two different anchors and one estimate for each, got "
-                f"{len(values)} anchors and {len(estimates)} estimates."
+                f"A knob needs one estimate for each anchor, got {len(anchors)} anchors and "
+                f"{len(estimates)} estimates."
             )
         shapes = {np.shape(estimate) for estimate in estimates}
         if len(shapes) > 1:
             raise InvalidInput(f"The estimates at the anchors differ in shape: {sorted(shapes)}.")
-        order = sorted(range(len(values)), key=values.__getitem__)
-        self.anchors = tuple(values[index] for index in order)
-        self.shape = shapes.pop()
+        self._prepare(anchors, shapes.pop() if shapes else (), cubic)
+        for anchor, estimate in zip(anchors, estimates):
+            self.put(float(anchor), estimate)
+
+    @classmethod
+    def empty(
+        cls, anchors: Sequence[float], shape: tuple[int, ...], cubic: bool = True
+    ) -> KnobStack:
+        """A stack to be filled by `put`; NaN, as invalid, until then."""
+        stack = cls.__new__(cls)
+        stack._prepare(anchors, shape, cubic)
+        return stack
+
+    def _prepare(self, anchors: Sequence[float], shape: tuple[int, ...], cubic: bool) -> None:
+        values = [check_positive(anchor, "anchor of the knob") for anchor in anchors]
+        if len(values) < 2 or len(set(values)) < len(values):
+            raise InvalidInput(f"A knob needs at least two different anchors, got {values}.")
+        self.anchors = tuple(sorted(values))
+        self.shape = tuple(shape)
         self.cubic = cubic
         self._places = [math.log(anchor) for anchor in self.anchors]
-        self._logs = np.empty((len(values), int(np.prod(self.shape))), np.float32)
-        for row, index in zip(self._logs, order):
-            # Least normal number: a zero is dark, not invalid.
-            np.maximum(np.asarray(estimates[index]).ravel(), np.finfo(np.float32).tiny, out=row)
-            np.log(row, out=row)
+        self._logs = np.full((len(values), math.prod(self.shape)), np.nan, np.float32)
+
+    def put(self, anchor: float, estimate: Array, part: Any = ...) -> None:
+        """Take in the estimate at an anchor, or a part of it.
+
+        Parameters
+        ----------
+        anchor : float
+            One of `anchors`.
+        estimate : ndarray
+            As for the constructor.
+        part : index
+            Of the image: which pixels the estimate is of.
+        """
+        image = self._logs[self.anchors.index(anchor)].reshape(self.shape)
+        # Least normal number: a zero is dark, not invalid.
+        image[part] = np.log(np.maximum(estimate, np.finfo(np.float32).tiny, dtype=np.float32))
 
     def turned(self, knob: float, out: FloatArray | None = None) -> FloatArray:
         """Interpolate the estimate for an L within the anchors' range.

@@ -12,12 +12,16 @@ from torch import Tensor
 
 from .errors import InvalidInput
 from .recipe import Recipe
+from .training_data import patch_grid
 
 _PSF_RADIUS = 3
 
 
 class Batch(NamedTuple):
-    """Clean and noisy intensity (B, 1, P, P), both over the scene scale, and looks (B,)."""
+    """Clean and noisy intensity (B, 1, P, P), both over the scene scale, and looks (B,).
+
+    ``clean`` is NaN where it is not known, in streams that say ``has_unknown``.
+    """
 
     clean: Tensor
     noisy: Tensor
@@ -30,11 +34,13 @@ class PatchStream:
     Parameters
     ----------
     images : sequence of ndarray
-        Gray images (H, W) in [0, 1], each at least one patch in size.
+        Gray images (H, W) in [0, 1], or linear intensity; patches that hold NaN are left out.
     recipe : Recipe
     device : torch.device
         Where batches are made and speckle is drawn.
     """
+
+    has_unknown = False
 
     def __init__(
         self, images: Sequence[npt.NDArray[Any]], recipe: Recipe, device: torch.device
@@ -45,19 +51,14 @@ class PatchStream:
         self.size = recipe.patch + 2 * _PSF_RADIUS * filters
         size, step = self.size, recipe.stride
         self.images = [torch.from_numpy(np.ascontiguousarray(i, np.float32)) for i in images]
-        grids = []
-        for index, image in enumerate(self.images):
-            rows = np.arange(0, image.shape[0] - size + 1, step)
-            columns = np.arange(0, image.shape[1] - size + 1, step)
-            grid = np.stack(np.meshgrid([index], rows, columns, indexing="ij"), -1)
-            grids.append(grid.reshape(-1, 3))
-        self.grid = np.concatenate(grids) if grids else np.zeros((0, 3), int)
+        usable = [np.isfinite(image) for image in images]
+        self.grid = patch_grid(usable, size, step, 1.0)
         if len(self.grid) < recipe.batch:
             raise InvalidInput(
                 f"{len(self.images)} images hold {len(self.grid)} patches of {size} pixels, "
                 f"fewer than a batch of {recipe.batch}. Give more or larger images."
             )
-        self.means = [float(image.mean()) for image in self.images]
+        self.means = [float(image.nanmean()) for image in self.images]
         self.steps_per_epoch = len(self.grid) // recipe.batch
         self._epoch = -1
         self._order = np.zeros(0, int)
@@ -70,7 +71,10 @@ class PatchStream:
         self._order = rng.permutation(len(self.grid))
         low, high = self.recipe.looks[0], self.recipe.looks[-1]
         groups = -(-len(self.grid) // self.recipe.group)
-        self._group_looks = rng.uniform(low, high, groups)
+        if self.recipe.looks_law == "log":
+            self._group_looks = np.exp(rng.uniform(np.log(low), np.log(high), groups))
+        else:
+            self._group_looks = rng.uniform(low, high, groups)
         self._epoch = epoch
 
     def batch(self, number: int) -> Batch:

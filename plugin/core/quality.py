@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 # Relative variance that float rounding alone gives a constant area.
 _CONSTANT = 1e-12
 
+SSIM_RADIUS = 5  # its windows are 11 x 11
+
 
 def enl(intensity: Array, valid: Array | None = None) -> float:
     """Return the equivalent number of looks of a homogeneous area, ``mean**2 / variance``.
@@ -237,9 +239,27 @@ def ssim(clean: Array, estimate: Array, data_range: float | None = None) -> floa
         data_range = float(clean.max() - clean.min())
     if not data_range > 0:
         raise InvalidInput("SSIM needs a positive data range; the clean image may be constant.")
-    kernel = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    return float(np.mean(ssim_map(clean, estimate, data_range)))
+
+
+def ssim_map(clean: Array, estimate: Array, data_range: float) -> npt.NDArray[np.float64]:
+    """Return the structural similarity of each window that lies wholly inside the images.
+
+    Parameters
+    ----------
+    clean, estimate : ndarray, (rows, columns)
+        At least 11 x 11.
+    data_range : float
+        Positive.
+
+    Returns
+    -------
+    ndarray, (rows - 10, columns - 10)
+    """
+    clean, estimate = np.asarray(clean, np.float64), np.asarray(estimate, np.float64)
+    kernel = np.exp(-0.5 * (np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1) / 1.5) ** 2)
     kernel /= kernel.sum()
-    height, width = clean.shape[0] - 10, clean.shape[1] - 10
+    height, width = (length - 2 * SSIM_RADIUS for length in clean.shape)
 
     def smooth(image: Array) -> Array:
         rows = sum(k * image[i : i + height] for i, k in enumerate(kernel))
@@ -250,7 +270,7 @@ def ssim(clean: Array, estimate: Array, data_range: float | None = None) -> floa
     covariance: Array = smooth(clean * estimate) - mean_a * mean_b
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return float(np.mean(luminance * (2 * covariance + c2) / (variances + c2)))
+    return np.asarray(luminance * (2 * covariance + c2) / (variances + c2))
 
 
 # Values taken in at once: they stay in the processor's cache.

@@ -8,7 +8,13 @@ from typing import Any
 
 from .errors import InvalidInput
 
-LOSSES = ("mse", "log")
+LOSSES = ("mse", "l1", "ssim", "ms-ssim", "mixed", "log", "log-cosh")
+# Of any network, of AINDNet, deSpeckNet and ScaoedNet.
+TERMS = (
+    *("tv", "asymmetric", "noise_tv"),
+    *("level", "clean", "noisy", "variation", "stages", "noise"),
+)
+LAWS = ("uniform", "log")
 SCHEDULES = ("halve", "cosine")
 
 
@@ -25,7 +31,9 @@ class Recipe:
     scale : str
         Scene scale of the card: "mean" for gray images, "geometric" for SAR.
     looks : tuple of float
-        One value, or the range L is drawn from, uniformly.
+        One value, or the range L is drawn from.
+    looks_law : {"uniform", "log"}
+        Whether L or its logarithm is drawn uniformly; by the latter, octaves are equally likely.
     group : int
         Patches in a row that share one L in an epoch (121 in the paper's blind training).
     patch, stride, batch : int
@@ -37,9 +45,14 @@ class Recipe:
     schedule : {"halve", "cosine"}
         Halved at each third of the run (the paper: every 10 of 30 epochs), or one cosine
         after a short warm-up.
-    loss : {"mse", "log"}
-        Mean squared error of intensity; or, for d = ln x - ln x̂,
-        ½·mean(e^d - d - 1) + ½·mean(d²), which sees dark pixels as well as bright ones.
+    loss : {"mse", "l1", "ssim", "ms-ssim", "mixed", "log", "log-cosh"}
+        Mean squared or absolute error of intensity; structural similarity, in one or several
+        windows, and mixed with L1; or of d = ln x - ln x̂: ½·mean(e^d - d - 1) + ½·mean(d²),
+        or ln cosh, which see dark pixels as well as bright ones. See `losses`.
+    terms : dict
+        Weights of what is added: "tv", the estimate's total variation; "asymmetric" and
+        "noise_tv", of networks that estimate the noise level; and the network's own terms, see
+        its `training_loss`, with its defaults where left out.
     dynamic_range : tuple of float
         (lo, hi): images become exp((g - ½)·r) with r from U[lo, hi]; (0, 0) keeps g.
     blur : tuple of float
@@ -67,6 +80,7 @@ class Recipe:
     citation: str = ""
     scale: str = "mean"
     looks: tuple[float, ...] = (1.0,)
+    looks_law: str = "uniform"
     group: int = 1
     patch: int = 40
     stride: int = 10
@@ -75,6 +89,7 @@ class Recipe:
     learning_rate: float = 1e-3
     schedule: str = "halve"
     loss: str = "mse"
+    terms: dict[str, float] = field(default_factory=dict)
     dynamic_range: tuple[float, float] = (0.0, 0.0)
     blur: tuple[float, float] = (0.0, 0.0)
     psf: tuple[float, float] = (0.0, 0.0)
@@ -85,11 +100,16 @@ class Recipe:
     parent: str = ""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("loss", LOSSES), ("schedule", SCHEDULES)):
+        for name, allowed in (("loss", LOSSES), ("schedule", SCHEDULES), ("looks_law", LAWS)):
             if getattr(self, name) not in allowed:
                 raise InvalidInput(
                     f"Recipe: {name} '{getattr(self, name)}' is not one of {', '.join(allowed)}."
                 )
+        unknown = sorted(set(self.terms) - set(TERMS))
+        if unknown:
+            raise InvalidInput(
+                f"Recipe: unknown loss terms {', '.join(unknown)}; choose from {', '.join(TERMS)}."
+            )
         if len(self.looks) not in (1, 2) or min(self.looks) <= 0:
             raise InvalidInput("Recipe: looks must be one positive number, or a range of two.")
         for name in ("patch", "stride", "batch", "epochs", "group"):
@@ -116,6 +136,11 @@ class Recipe:
             return cls(**frozen)
         except TypeError as error:
             raise InvalidInput(f"Recipe: {error}") from error
+
+    @property
+    def gray(self) -> bool:
+        """Whether scenes are the gray images themselves, of which PSNR has a meaning."""
+        return self.dynamic_range[1] <= 0
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, as a card keeps them."""

@@ -14,33 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InvalidInput
-from .models.base import Despeckler
+from .losses import combined
+from .models.base import Despeckler, Estimate
+from .models.layers import BatchNorm2d
+from .pairs import PairStream, known_or, open_small_stream, open_stream
 from .patches import Batch, PatchStream
 from .recipe import Recipe
 from .speckle import simulate_speckle
+from .training_data import TrainingSet
 
 _WARM_UP = 0.02
 _CALIBRATION_BATCHES = 32
+_HELD_OUT_BATCHES = 16
 _FLOOR = 1e-6
-
-
-def mean_squared(estimate: Tensor, clean: Tensor) -> Tensor:
-    """Mean squared error of intensity."""
-    return (estimate - clean).square().mean()
-
-
-def log_loss(estimate: Tensor, clean: Tensor) -> Tensor:
-    """½·mean(e^d - d - 1) + ½·mean(d²) with d = ln x - ln x̂.
-
-    The first term is the Gamma likelihood's (Itakura-Saito) distance, least where x̂ is the
-    mean of x; the second keeps outliers in hand.
-    """
-    d = clean.clamp_min(_FLOOR).log() - estimate.clamp_min(_FLOOR).log()
-    bounded = d.clamp(-10, 5)
-    return 0.5 * (bounded.exp() - bounded - 1).mean() + 0.5 * d.square().mean()
-
-
-_LOSSES = {"mse": mean_squared, "log": log_loss}
+_SEEN = ("noisy", "looks")
 
 
 class Trainer:
@@ -51,8 +38,8 @@ class Trainer:
     model : Despeckler
         Fresh, or the parent's weights.
     recipe : Recipe
-    images : sequence of ndarray
-        Gray training images (H, W) in [0, 1].
+    images : TrainingSet, or sequence of ndarray
+        Gray training images (H, W) in [0, 1], or pairs.
     steps : int
         Length of the schedule.
     device : str
@@ -64,7 +51,7 @@ class Trainer:
         self,
         model: Despeckler,
         recipe: Recipe,
-        images: Sequence[npt.NDArray[Any]],
+        images: TrainingSet | Sequence[npt.NDArray[Any]],
         steps: int,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -72,9 +59,9 @@ class Trainer:
         self.recipe, self.steps, self.dtype = recipe, steps, dtype
         self.device = torch.device(device)
         self.model = model.to(self.device).train()
-        self.stream = PatchStream(images, recipe, self.device)
+        self.stream = open_stream(images, recipe, self.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.learning_rate)
-        self.loss = _LOSSES[recipe.loss]
+        self.loss = combined(recipe.loss, recipe.terms)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.threads = self._threads()
         self._pool = (
@@ -86,7 +73,8 @@ class Trainer:
 
     def _threads(self) -> int:
         # Batch normalisation needs the batch in one piece.
-        whole = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
+        kinds = (nn.modules.batchnorm._BatchNorm, BatchNorm2d)
+        whole = any(isinstance(module, kinds) for module in self.model.modules())
         if whole or self.device.type != "cpu":
             return 1
         return min(torch.get_num_threads(), self.recipe.batch)
@@ -135,7 +123,16 @@ class Trainer:
 
         def differentiate(part: tuple[Tensor, ...], share: float) -> tuple[float, Any]:
             clean, noisy, looks = part
-            loss = share * self.loss(self.model(noisy, looks, self.dtype).x, clean)
+            known = known_or(clean, noisy) if self.stream.has_unknown else clean
+
+            def distance(estimate: Estimate, truth: Tensor) -> Tensor:
+                if self.stream.has_unknown:
+                    truth = known_or(clean, estimate.x)
+                return self.loss(estimate, truth, looks)
+
+            loss = share * self.model.training_loss(
+                distance, noisy, looks, known, self.dtype, self.recipe.terms
+            )
             return float(loss.detach()), torch.autograd.grad(loss, weights)
 
         if self._pool is None:
@@ -185,10 +182,18 @@ class Trainer:
         """Make the model right on flat scenes, and return the factor that took.
 
         The result weights are loaded, and their estimates of flat scenes under the recipe's
-        speckle get the scenes' mean: a loss on logarithms leaves it a percent or two off.
+        speckle get the scenes' mean: a loss on logarithms leaves it a percent or two off. The
+        squared error needs none of it; what it finds for all scenes together is their mean. Of
+        pairs, the patches' means are taken instead, all patches counting alike.
         """
         self.model.load_state_dict(self.result())
         self.model.eval()
+        self._freeze_statistics()
+        if self.recipe.loss == "mse":
+            return 1.0
+        if isinstance(self.stream, PairStream):
+            factor = 1 / self._ratio_of_means(self.stream)
+            return factor if self.model.scale_output(factor) else 1.0
         flat = [np.full((256, 256), 0.5, np.float32)]
         stream = PatchStream(flat, replace(self.recipe, bright_points=0.0), self.device)
         total = count = 0.0
@@ -201,34 +206,72 @@ class Trainer:
         factor = count / total
         return factor if self.model.scale_output(factor) else 1.0
 
-    def validate(
-        self, images: Sequence[npt.NDArray[Any]], looks: Sequence[float]
-    ) -> dict[str, float]:
-        """Quality of the `result` weights on held-out gray images.
+    def _freeze_statistics(self) -> None:
+        """Store what a network normalises by, measured on a few batches, as what it starts from.
 
-        PSNR (peak 1, mean over images) for each L where the loss is "mse"; else the mean
-        loss of fixed patches, drawn like the training's.
+        The training itself goes by each patch's own, as the paper's instance norm does.
+        """
+        batches = [self.stream.batch(n) for n in range(min(4, self.stream.steps_per_epoch))]
+        noisy, looks = (torch.cat([getattr(b, name) for b in batches]) for name in _SEEN)
+        self.model.freeze_statistics(noisy, looks, self.dtype)
+
+    def _ratio_of_means(self, stream: PairStream) -> float:
+        ratios = []
+        with torch.no_grad():
+            for number in range(min(_CALIBRATION_BATCHES, stream.steps_per_epoch)):
+                batch = stream.batch(number)
+                x = self.model(batch.noisy, batch.looks, self.dtype).x.float()
+                known = ~batch.clean.isnan()
+                sums = [torch.where(known, t, 0).sum((1, 2, 3)) for t in (x, batch.clean)]
+                ratios.append(sums[0] / sums[1])
+        ratio = float(torch.cat(ratios).mean())
+        # A network that learnt nothing must not be blown up.
+        return ratio if 0.5 < ratio < 2 else 1.0
+
+    def validate(
+        self, images: TrainingSet | Sequence[npt.NDArray[Any]], looks: Sequence[float]
+    ) -> dict[str, float]:
+        """Quality of the `result` weights on held-out images.
+
+        PSNR (peak 1, mean over images) for each L where scenes are gray images as they are; else
+        of fixed patches, drawn like the training's, the mean loss and the log-RMSE (RMSE of ln
+        intensity once the mean offset is taken away).
         """
         own = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict(self.result())
         self.model.eval()
         try:
             with torch.no_grad():
-                if self.recipe.loss == "mse":
-                    return {f"PSNR L={v:g}": self._psnr(images, v) for v in looks}
-                return {"loss": self._held_out_loss(images)}
+                gray: Sequence[npt.NDArray[Any]] | None = None
+                if not isinstance(images, TrainingSet):
+                    gray = images
+                elif images.gray:
+                    gray = images.clean
+                if self.recipe.gray and gray is not None:
+                    return {f"PSNR L={v:g}": self._psnr(gray, v) for v in looks}
+                return self._held_out_figures(images)
         finally:
             self.model.load_state_dict(own)
             self.model.train()
 
-    def _held_out_loss(self, images: Sequence[npt.NDArray[Any]]) -> float:
-        stream = PatchStream(images, self.recipe, self.device)
-        batches = [stream.batch(n) for n in range(min(16, stream.steps_per_epoch))]
-        losses = [
-            self.loss(self.model(batch.noisy, batch.looks, self.dtype).x, batch.clean)
-            for batch in batches
-        ]
-        return float(torch.stack(losses).mean())
+    def _held_out_figures(
+        self, images: TrainingSet | Sequence[npt.NDArray[Any]]
+    ) -> dict[str, float]:
+        stream = open_small_stream(images, self.recipe, self.device)
+        self._freeze_statistics()
+        losses, errors = [], []
+        for number in range(min(_HELD_OUT_BATCHES, stream.steps_per_epoch)):
+            clean, noisy, looks = stream.batch(number)
+            estimate = self.model(noisy, looks, self.dtype)
+            x = estimate.x.float()
+            known = ~clean.isnan()
+            losses.append(self.loss(estimate, known_or(clean, x), looks))
+            ratio = x[known].clamp_min(_FLOOR) / clean[known].clamp_min(_FLOOR)
+            errors.append(ratio.log())
+        return {
+            "loss": float(torch.stack(losses).mean()),
+            "log-RMSE": float(torch.cat(errors).std(correction=0)),
+        }
 
     def _psnr(self, images: Sequence[npt.NDArray[Any]], level: float) -> float:
         values = []
@@ -237,9 +280,9 @@ class Trainer:
             noisy = image * simulate_speckle(image.shape, level, rng)
             scale = float(noisy.mean())
             z = torch.from_numpy((noisy / scale).astype(np.float32))[None, None]
-            estimate = self.model(
-                z.to(self.device), torch.tensor([level], device=self.device), self.dtype
-            )
+            z, told = z.to(self.device), torch.tensor([level], device=self.device)
+            self.model.freeze_statistics(z, told, self.dtype)
+            estimate = self.model(z, told, self.dtype)
             x = estimate.x[0, 0].float().cpu().numpy() * scale
             values.append(-10 * math.log10(float(np.mean((image - x) ** 2))))
         return float(np.mean(values))

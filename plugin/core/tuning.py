@@ -15,10 +15,15 @@ from .special import check_positive
 from .tiling import Window
 
 DEPTHS = ("full", "head", "scale")
+METHODS = ("aft", "despecknet", "transfer", "retrain")
 WEIGHTINGS = ("auto", "none", "relative")
 
-# Few parameters bear larger steps. "full" is the paper's.
-_RATES = {"full": 1.2e-5, "head": 3e-4, "scale": 1e-3}
+# Few parameters bear larger steps. The paper takes 1.2e-5 for "full"; from the weights here that
+# is too small to arrive in its 10 epochs (see `./run bench paper table1`).
+_RATES = {"full": 3e-5, "head": 3e-4, "scale": 1e-3}
+
+# Of the methods that tune by patches; the first is the paper's.
+_METHOD_RATES = {"despecknet": 1e-3, "transfer": 1e-4, "retrain": 1e-4}
 
 _HELD_OUT_SIDES = (16, 8, 4)
 _LEAST_PIXELS = 64
@@ -38,7 +43,7 @@ class TuningRecipe:
         What is tuned: all weights; the 1×1 head, on features computed once; a scale of each
         feature and the last convolution.
     learning_rate : float
-        Of Adam; 0 takes the depth's own (the paper's 1.2e-5 for "full").
+        Of Adam; 0 takes the depth's own: 3e-5 for "full" (the paper: 1.2e-5).
     epochs : int
     patience : int
         Epochs without a lower held-out risk after which to stop; 0 for never.
@@ -49,6 +54,9 @@ class TuningRecipe:
         "none" is the paper's mean squared error. "relative" divides the error of a pixel by
         the mean of its surroundings, or else a few bright targets make up all of a SAR scene's
         error. "auto" goes by the model's scale: relative for "geometric".
+    cautious : bool
+        Keep no epoch but one whose held-out risk fell by more than its standard error: where
+        the speckle is correlated, the risk may fall while the image gets worse.
     held_out : float
         Share of the pixels, in blocks, left out of the loss to measure the risk on.
     tile : int
@@ -56,6 +64,12 @@ class TuningRecipe:
         gradient is that of the whole image all the same.
     seed : int
         Of the held-out blocks and the order of the images.
+    method : {"aft", "despecknet", "transfer", "retrain"}
+        "aft" is that of affine models (`finetuning`), for which alone depth, stride, weighting,
+        cautious and tile hold; the others are those of `patch_tuning`.
+    clean, noisy, variation : float
+        Weights of deSpeckNet's losses in its phase 2, μ₂, ξ and λ; the paper's for detected
+        products. For single-look images it takes λ = 1e-4.
     """
 
     looks: float
@@ -66,13 +80,19 @@ class TuningRecipe:
     patience: int = 3
     stride: int = 1
     weighting: str = "auto"
+    cautious: bool = False
     held_out: float = 0.1
     tile: int = 0
     seed: int = 0
+    method: str = "aft"
+    clean: float = 0.01
+    noisy: float = 1.0
+    variation: float = 0.0
 
     def __post_init__(self) -> None:
         check_positive(self.looks, "number of looks")
-        for name, allowed in (("depth", DEPTHS), ("weighting", WEIGHTINGS)):
+        named = (("depth", DEPTHS), ("weighting", WEIGHTINGS), ("method", METHODS))
+        for name, allowed in named:
             if getattr(self, name) not in allowed:
                 raise InvalidInput(
                     f"Fine-tuning: {name} '{getattr(self, name)}' is not one of "
@@ -82,12 +102,19 @@ class TuningRecipe:
             raise InvalidInput(f"The learning rate must be positive, got {self.learning_rate}.")
         if self.epochs < 1 or self.stride < 1 or self.patience < 0 or self.tile < 0:
             raise InvalidInput("Fine-tuning needs at least one epoch, a stride of at least 1.")
+        weights = (self.clean, self.noisy, self.variation)
+        if not (all(math.isfinite(w) and w >= 0 for w in weights) and max(weights) > 0):
+            raise InvalidInput(
+                f"The weights of deSpeckNet's losses must be 0 or positive, got {weights}."
+            )
         if not 0 < self.held_out < 1:
             raise InvalidInput(f"The held-out share must be within 0 and 1, got {self.held_out}.")
 
     @property
     def rate(self) -> float:
         """Learning rate used."""
+        if self.method != "aft":
+            return self.learning_rate or _METHOD_RATES[self.method]
         return self.learning_rate or _RATES[self.depth]
 
     @property
@@ -114,12 +141,15 @@ class Scene:
         Frozen scene scale, see `ModelCard.scene_scale`.
     area : ndarray of bool, optional
         Pixels to learn from, where not from all: the network still sees those around them.
+    reference : ndarray of float32, optional
+        Speckle-free intensity, for methods that learn from pairs; NaN where there is none.
     """
 
     intensity: npt.NDArray[Any]
     valid: npt.NDArray[np.bool_]
     scale: float
     area: npt.NDArray[np.bool_] | None = None
+    reference: npt.NDArray[Any] | None = None
 
     def usable(self) -> npt.NDArray[np.bool_]:
         """Pixels to learn from.
@@ -136,7 +166,13 @@ class Scene:
                 f"Intensity and masks of a scene must have one shape (rows, columns), got "
                 f"{self.intensity.shape}, {self.valid.shape} and {area.shape}."
             )
-        return self.valid & area & np.isfinite(self.intensity)
+        usable = self.valid & area & np.isfinite(self.intensity)
+        if self.reference is None:
+            return usable
+        if self.reference.shape != self.valid.shape:
+            raise InvalidInput("The reference must have as many rows and columns as the scene.")
+        # NaN compares as False.
+        return usable & (self.reference > 0) & np.isfinite(self.reference)
 
 
 def hold_out(

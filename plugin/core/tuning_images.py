@@ -62,8 +62,8 @@ class Image:
         Side of the blocks they were drawn in.
     count : int
         Pixels in the loss.
-    start : ndarray, optional
-        Risk before any step, (H, W).
+    start, lowest : ndarray, optional
+        Risk before any step and after the epoch of the lowest so far, (H, W).
     """
 
     pieces: list[Piece]
@@ -72,6 +72,7 @@ class Image:
     block: int
     count: int
     start: npt.NDArray[Any] | None = None
+    lowest: npt.NDArray[Any] | None = None
 
 
 def prepare(
@@ -115,13 +116,6 @@ def prepare(
         pieces.append(Piece(filled, learn, weight))
     count = sum(int(piece.learn.sum()) for piece in pieces)
     return Image(pieces, parts, held, block, count) if count else None
-
-
-def turned(image: Tensor, turn: int) -> Tensor:
-    """One of the 8 flips and rotations; 0 is the image itself."""
-    if turn >= 4:
-        image = image.flip(-1)
-    return torch.rot90(image, turn % 4, (-2, -1)) if turn % 4 else image
 
 
 def cut(image: Tensor, window: Window) -> Tensor:

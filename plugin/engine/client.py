@@ -6,18 +6,33 @@ import atexit
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..core.errors import Cancelled, EngineError, InvalidInput
 from ..core.models import registry
 from ..core.models.card import ModelCard
+from ..core.tuning import Scene
 from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
 from .interpreter import cure, find_python
+from .limits import Limits
 from .protocol import Hello
 from .shared_memory import TileLayout
-from .tiles import Loaded, TileRequest, TileResult, Tuned, TuningRequest
+from .tiles import (
+    Loaded,
+    TileRequest,
+    TileResult,
+    Trained,
+    TrainingRequest,
+    Tuned,
+    TuningRequest,
+    write_scenes,
+)
 
 __all__ = [
     "Engine",
@@ -25,12 +40,18 @@ __all__ = [
     "Loaded",
     "TileRequest",
     "TileResult",
+    "Trained",
+    "TrainingRequest",
     "Tuned",
     "TuningRequest",
+    "limit_shared_engine",
     "shared_engine",
 ]
 
 _WEIGHTS = ".safetensors"
+
+# Takes the fraction done and what was measured so far.
+Tell = Callable[[float, list[dict[str, float]]], None]
 
 
 class Engine:
@@ -45,6 +66,8 @@ class Engine:
     threads : int, optional
         CPU threads, by default one a core. The worker runs at low priority, so that the user's
         window stays responsive even so.
+    memory : int, optional
+        MiB the worker may take; see `limits.Limits`.
     slots : int
         Tiles in flight.
 
@@ -59,11 +82,10 @@ class Engine:
         idle_seconds: float = 600.0,
         threads: int | None = None,
         slots: int = 3,
+        memory: int | None = None,
     ) -> None:
-        if threads is not None and threads < 1:
-            raise InvalidInput(f"The engine needs at least one thread, got {threads}.")
         self.python = python
-        self.threads = threads
+        self.limits = Limits(threads, memory)
         self.slots = slots
         self._conversation = Conversation(slots, idle_seconds)
         self._reservation = threading.RLock()
@@ -184,14 +206,17 @@ class Engine:
         request.check()
         loaded = self._living(request.model or self._last_loaded, is_cancelled)
         shape, inner = request.intensity.shape, request.inner
+        inputs = tuple(request.maps)
         layout = TileLayout(
-            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs)
+            (shape[0], shape[1]), (inner.height, inner.width), tuple(request.outputs), inputs
         )
         slot = self._conversation.take_slot(is_cancelled)
         try:
             memory = slot.reserve(layout.size)
             layout.view(memory, "intensity")[...] = request.intensity
             layout.view(memory, "valid")[...] = request.valid
+            for name, values in request.maps.items():
+                layout.view(memory, name)[...] = values
         except BaseException:
             self._conversation.give_back(slot)
             raise
@@ -202,9 +227,12 @@ class Engine:
             "shape": list(shape),
             "inner": [int(n) for n in (inner.x, inner.y, inner.width, inner.height)],
             "outputs": list(request.outputs),
+            "inputs": list(inputs),
             "scale": float(request.scale),
             "looks": float(request.looks),
             "knob": None if request.knob is None else float(request.knob),
+            "ensemble": bool(request.ensemble),
+            "stages": int(request.stages),
         }
         return self._conversation.request(message, loaded.generation, Ticket(slot, layout))
 
@@ -226,7 +254,7 @@ class Engine:
     def finetune(
         self,
         request: TuningRequest,
-        progress: Callable[[float, list[dict[str, float]]], None],
+        progress: Tell,
         is_cancelled: IsCancelled,
     ) -> Tuned:
         """Fine-tune a model into a new weights file; tiles wait meanwhile.
@@ -261,19 +289,87 @@ class Engine:
                 "device": request.device,
                 "precision": request.precision,
             }
-            ticket = self._conversation.request(message, generation, Ticket())
-
-            def poll() -> bool:
-                part = self._conversation.progress(ticket)
-                progress(part, self._conversation.entries(ticket))
-                return is_cancelled()
-
-            reply = self._conversation.outcome(ticket, poll)
+            reply = self._converse(message, generation, progress, is_cancelled)
         # The last epoch may have come together with the reply.
         progress(1.0, reply["history"])
         del reply["type"], reply["id"]
         reply["card"] = ModelCard.from_json(reply["card"])
         return Tuned(**reply)
+
+    def train(self, request: TrainingRequest, progress: Tell, is_cancelled: IsCancelled) -> Trained:
+        """Train a network into a new weights file; tiles wait meanwhile.
+
+        Parameters
+        ----------
+        request : TrainingRequest
+        progress : callable
+            Called now and then, in this thread, with the fraction done and the log so far.
+        is_cancelled : callable
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError
+            No model is written then; the next call with the same request goes on from the
+            checkpoint.
+        """
+        generation = self._ready(is_cancelled)
+        with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+            message = {"op": "train", **request.hand_over(Path(folder))}
+            reply = self._converse(message, generation, progress, is_cancelled)
+            with np.load(message["samples"], allow_pickle=False) as arrays:
+                reply["samples"] = {name: arrays[name] for name in arrays.files}
+        progress(1.0, reply["log"])
+        del reply["type"], reply["id"]
+        reply["card"] = ModelCard.from_json(reply["card"])
+        return Trained(**reply)
+
+    def _converse(
+        self, message: dict[str, Any], generation: int, progress: Tell, is_cancelled: IsCancelled
+    ) -> dict[str, Any]:
+        """Send a long request, tell how it goes, and return the reply."""
+        ticket = self._conversation.request(message, generation, Ticket())
+
+        def poll() -> bool:
+            part = self._conversation.progress(ticket)
+            progress(part, self._conversation.entries(ticket))
+            return is_cancelled()
+
+        reply: dict[str, Any] = self._conversation.outcome(ticket, poll)
+        return reply
+
+    def freeze(
+        self,
+        model: Path,
+        output: Path,
+        scenes: Sequence[Scene],
+        looks: float,
+        device: str = "auto",
+        is_cancelled: IsCancelled | None = None,
+    ) -> None:
+        """Write a model that normalises by the statistics of these windows of a scene.
+
+        For models whose card says ``per_scene``; what is written gives any tile the pixels of
+        the whole scene.
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError
+            No file is written then.
+        """
+        generation = self._ready(is_cancelled)
+        with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+            path = Path(folder, "scenes.npz")
+            write_scenes(path, scenes)
+            message = {
+                "op": "freeze",
+                "path": str(model.absolute()),
+                "output": str(output.absolute()),
+                "scenes": str(path),
+                "looks": float(looks),
+                "device": device,
+            }
+            ticket = self._conversation.request(message, generation, Ticket())
+            self._conversation.outcome(ticket, is_cancelled)
 
     def progress(self, ticket: int) -> float:
         """Fraction of a tile that is done, as far as known; 1 once it is fetched."""
@@ -295,7 +391,7 @@ class Engine:
         return generation
 
     def _start(self, is_cancelled: IsCancelled | None) -> tuple[Hello, int]:
-        return self._conversation.start(find_python(self.python), self.threads, is_cancelled)
+        return self._conversation.start(find_python(self.python), self.limits, is_cancelled)
 
     def _living(self, loaded: Loaded | None, is_cancelled: IsCancelled | None) -> Loaded:
         """Return the model as the present worker knows it; the idle one may have left."""
@@ -314,6 +410,7 @@ class Engine:
 
 
 _shared: Engine | None = None
+_shared_limits = Limits()
 _shared_lock = threading.Lock()
 
 
@@ -332,7 +429,8 @@ def shared_engine(
     is_cancelled : callable, optional
         Asked while another job holds the engine.
     threads : int, optional
-        CPU threads; takes effect when the worker starts.
+        CPU threads in place of those of `limit_shared_engine`; another number than the last time
+        restarts the worker.
 
     Raises
     ------
@@ -346,8 +444,27 @@ def shared_engine(
             atexit.register(_shared.close)
         engine = _shared
     with engine.reserve(is_cancelled):
-        engine.python, engine.threads = python, threads
+        engine.python = python
+        engine.limits = replace(_shared_limits, threads=threads or _shared_limits.threads)
         yield engine
+
+
+def limit_shared_engine(threads: int | None, memory: int | None) -> None:
+    """Bound the shared worker from its next use on.
+
+    Parameters
+    ----------
+    threads : int or None
+        CPU threads; None for torch's own choice.
+    memory : int or None
+        MiB it may take; None for no bound.
+
+    Raises
+    ------
+    InvalidInput
+    """
+    global _shared_limits
+    _shared_limits = Limits(threads, memory)
 
 
 def close_shared_engine() -> None:

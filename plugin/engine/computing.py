@@ -7,7 +7,7 @@ import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,18 @@ MODELS_KEPT = 3
 # Below this the halo costs far more than the core; the CPU is the better place.
 SMALLEST_CORE = 32
 
+# Side of the tile that tells how much memory a pixel takes, and how many tensors as large as the
+# largest are alive at a time: input, output, and what kernels make of both for themselves.
+_PROBE = 64
+_ALIVE = 4
+# Bytes a pixel takes besides, while its tile is made ready and put away.
+_AROUND = 64
+
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED", re.IGNORECASE
+    r"out of memory|can't allocate memory|not enough memory|_ALLOC_FAILED"
+    # Of oneDNN, which does not say why.
+    r"|could not create a (?:primitive|memory)",
+    re.IGNORECASE,
 )
 
 # (path, time of change, size, device, precision): fine-tuned weights may be written anew.
@@ -63,6 +73,12 @@ class TileTask:
         Looks the affine map is evaluated for.
     results : dict
         Arrays (inner.height, inner.width) float32 to fill, by name.
+    ensemble : bool
+        Mean over the 8 flips and rotations.
+    stages : int
+        Of networks that have them; 0 for all.
+    maps : dict
+        (height, width) float32 by name, more arguments of `core.despeckling.despeckle_tile`.
     """
 
     intensity: np.ndarray
@@ -72,6 +88,9 @@ class TileTask:
     looks: float
     knob: float | None
     results: dict[str, np.ndarray]
+    ensemble: bool = False
+    stages: int = 0
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Models:
@@ -153,18 +172,24 @@ class TileComputer:
         Where models come from.
     despeckle : callable, optional
         In place of `core.despeckling.despeckle_tile`.
+    room : int
+        Bytes of main memory that a tile on the CPU may take, about; 0 for no bound.
     """
 
-    def __init__(self, models: Models, despeckle: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self, models: Models, despeckle: Callable[..., Any] | None = None, room: int = 0
+    ) -> None:
         if despeckle is None:
             from ..core.despeckling import despeckle_tile
 
             despeckle = despeckle_tile
         self._models = models
         self._despeckle = despeckle
+        self._room = room
+        self._bytes: dict[int, float] = {}  # by handle: a pixel's on the CPU
         # By handle: the largest core that fits, and whether the CPU has to do it.
         self._plans: dict[int, tuple[int, bool]] = {}
-        self._operations: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._operations: dict[tuple, int] = {}
 
     def retry_full_tiles(self, handle: int) -> None:
         """Try full tiles again: memory may be free by now."""
@@ -202,6 +227,8 @@ class TileComputer:
         """
         warnings: list[str] = []
         full = max(task.inner.width, task.inner.height)
+        if self._room:
+            self._fit(handle, task, full, warnings)
         while True:
             limit, on_cpu = self._plans.get(handle, (full, False))
             size = min(limit, full)
@@ -224,6 +251,39 @@ class TileComputer:
             else:
                 raise EngineError(f"{problem}. Choose a smaller tile size.")
 
+    def _fit(self, handle: int, task: TileTask, full: int, warnings: list[str]) -> None:
+        """Plan parts of a tile that keep to the room there is."""
+        limit, on_cpu = self._plans.get(handle, (full, False))
+        model, device, precision = (
+            self._models.get_on_cpu(handle) if on_cpu else self._models.get(handle)
+        )
+        if device != "cpu":
+            return  # torch itself keeps to the bound there
+        if handle not in self._bytes:
+            side = min(_PROBE, *task.intensity.shape)
+            counter = OperationCounter(0, 0, 1, lambda _: None)
+            with torch.inference_mode(), counter:
+                self._despeckle(
+                    model,
+                    task.intensity[:side, :side],
+                    task.valid[:side, :side],
+                    scale=task.scale,
+                    looks=task.looks,
+                    knob=task.knob,
+                    inner=Window(0, 0, side, side),
+                    device=device,
+                    precision=precision,
+                )
+            self._bytes[handle] = _AROUND + _ALIVE * counter.largest / side**2
+        side = int((self._room / self._bytes[handle]) ** 0.5) - 2 * model.card.halo
+        size = max(side, SMALLEST_CORE)
+        if size < min(limit, full):
+            self._plans[handle] = (size, on_cpu)
+            warnings.append(
+                f"The memory limit of the options holds no tile of {full} x {full} pixels: "
+                f"computing in parts of {size} x {size}."
+            )
+
     def _attempt(
         self,
         handle: int,
@@ -238,8 +298,10 @@ class TileComputer:
         tiles = _parts(task, size, model.card)
         for index, tile in enumerate(tiles):
             rows, columns = _slices(tile.source)
-            known = (handle, task.intensity[rows, columns].shape)
-            counter = _Counter(self._operations.get(known, 0), index, len(tiles), watch)
+            shape = task.intensity[rows, columns].shape
+            known = (handle, task.ensemble, task.stages, tuple(task.results), shape)
+            maps = {name: values[rows, columns] for name, values in task.maps.items()}
+            counter = OperationCounter(self._operations.get(known, 0), index, len(tiles), watch)
             try:
                 with torch.inference_mode(), counter:
                     arrays = self._despeckle(
@@ -249,9 +311,13 @@ class TileComputer:
                         scale=task.scale,
                         looks=task.looks,
                         knob=task.knob,
+                        ensemble=task.ensemble,
+                        extra=[name for name in task.results if name in model.card.maps],
+                        stages=task.stages,
                         inner=tile.inner,
                         device=device,
                         precision=precision,
+                        **maps,
                     )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -265,7 +331,7 @@ class TileComputer:
         return names
 
 
-class _Counter(TorchFunctionMode):
+class OperationCounter(TorchFunctionMode):
     """Sees every call of torch: the place to cancel, whatever a network is made of.
 
     Hooks on modules would miss networks that compute many steps in one `forward`.
@@ -276,6 +342,7 @@ class _Counter(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.count = 0
+        self.largest = 0  # bytes of the largest tensor a call has given
         self._expected = expected
         self._index = index
         self._parts = parts
@@ -285,7 +352,10 @@ class _Counter(TorchFunctionMode):
         self.count += 1
         done = min(self.count / self._expected, 1.0) if self._expected else 0.0
         self._watch((self._index + done) / self._parts)
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.largest = max(self.largest, result.numel() * result.element_size())
+        return result
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.errors import Cancelled, EngineError, InvalidInput, SpecklessError
+from .limits import Limits
 from .process import WorkerProcess
 from .protocol import Hello, error_from
 from .shared_memory import Slot, TileLayout
@@ -72,9 +73,13 @@ class Conversation:
         return None if process is None else process.pid
 
     def start(
-        self, python: str, threads: int | None, is_cancelled: IsCancelled | None
+        self, python: str, limits: Limits, is_cancelled: IsCancelled | None
     ) -> tuple[Hello, int]:
-        """Start a worker unless one runs with this interpreter; return its hello and generation.
+        """Start a worker unless one runs with this interpreter and these limits.
+
+        Returns
+        -------
+        its hello, and its generation
 
         Raises
         ------
@@ -84,11 +89,18 @@ class Conversation:
             process = self._process
             if process is not None and process.killed_on_purpose:
                 process.wait(5.0)
-            elif process is not None and process.python != python and not self._pending():
+            elif (
+                process is not None
+                and (process.python, process.limits) != (python, limits)
+                and not self._pending()
+            ):
                 self.close()
             with self._changed:
                 if self._process is None:
-                    self._launch(python, threads)
+                    # A thread that was told to stop must not bring back what was closed.
+                    if is_cancelled is not None and is_cancelled():
+                        raise Cancelled(_STOPPED)
+                    self._launch(python, limits)
                 try:
                     while self.hello is None:
                         if self._process is None:
@@ -235,14 +247,14 @@ class Conversation:
     def _pending(self) -> list[Ticket]:
         return [ticket for ticket in self._tickets.values() if ticket.outcome is None]
 
-    def _launch(self, python: str, threads: int | None) -> None:
+    def _launch(self, python: str, limits: Limits) -> None:
         if not self._slots:
             self._slots = [Slot(index) for index in range(self._slot_count)]
             self._free = list(self._slots)
         self.death = self.hello = None
         descriptors = [slot.descriptor for slot in self._slots if slot.descriptor >= 0]
         self._process = WorkerProcess(
-            python, descriptors, self._idle_seconds, threads, self._hear, self._bury
+            python, descriptors, self._idle_seconds, limits, self._hear, self._bury
         )
         self.generation += 1
         self._process.listen()

@@ -107,7 +107,7 @@ def choose_precision(asked: str, device: str, card: ModelCard) -> tuple[str, str
     precision = asked.strip().lower()
     if precision not in PRECISIONS:
         raise InvalidInput(f"Unknown precision '{asked}'. Choose one of: {', '.join(PRECISIONS)}.")
-    native = _has_bf16(device)
+    native = has_bf16(device)
     if precision == "auto":
         if not card.quality.get("bf16_ok", False):
             return "fp32", "chosen automatically (bf16 is not known to be safe for this model)"
@@ -135,7 +135,8 @@ def cpu_has_bf16() -> bool:
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.split()))
 
 
-def _has_bf16(device: str) -> bool:
+def has_bf16(device: str) -> bool:
+    """Tell whether a device multiplies bf16 in hardware."""
     if device == "cpu":
         return cpu_has_bf16()
     if device.startswith("cuda"):

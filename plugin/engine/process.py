@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.errors import EngineError
 from .interpreter import child_environment
+from .limits import Limits
 from .protocol import decode, encode
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
@@ -50,8 +51,7 @@ class WorkerProcess:
         Open files it inherits (POSIX).
     idle_seconds : float
         When it asks whether to end.
-    threads : int or None
-        CPU threads.
+    limits : Limits
     on_message : callable
         Called with the process and each message, in a thread of its own.
     on_end : callable
@@ -68,14 +68,13 @@ class WorkerProcess:
         python: str,
         descriptors: Sequence[int],
         idle_seconds: float,
-        threads: int | None,
+        limits: Limits,
         on_message: Callable[[WorkerProcess, dict[str, Any]], None],
         on_end: Callable[[WorkerProcess], None],
     ) -> None:
-        command = [python, str(WORKER), str(idle_seconds)]
-        if threads:
-            command.append(str(threads))
+        command = [python, str(WORKER), str(idle_seconds), *limits.arguments()]
         self.python = python
+        self.limits = limits
         self.killed_on_purpose = False
         self._on_message = on_message
         self._on_end = on_end

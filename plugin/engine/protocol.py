@@ -1,7 +1,8 @@
 """What client and worker say to each other: one JSON object a line. Pixels go another way.
 
-Client to worker: ``load``, ``tile``, ``finetune``, ``cancel``, ``rest``, ``close``. Worker to
-client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``progress``, ``error``, ``idle``.
+Client to worker: ``load``, ``tile``, ``finetune``, ``train``, ``freeze``, ``cancel``, ``rest``,
+``close``. Worker to client: ``hello``, ``loaded``, ``tile``, ``finetuned``, ``trained``,
+``frozen``, ``progress``, ``error``, ``idle``.
 Requests carry an ``id`` that grows; the reply carries the same.
 """
 
@@ -14,9 +15,12 @@ from typing import Any
 
 from ..core import errors
 
-VERSION = 2
+VERSION = 4
 
-OUTPUTS = ("x", "a", "b")
+OUTPUTS = ("x", "a", "b", "noise", "level")
+
+# Arrays a tile may be given beyond its pixels, float32 of their shape: looks and class of each.
+MAPS = ("looks_map", "class_map")
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -103,6 +107,8 @@ class Hello:
         What ``auto`` stands for.
     threads : int
         CPU threads torch computes with.
+    memory_limit : int
+        MiB it may take; 0 where there is no bound.
     managed : bool
         The interpreter belongs to the operating system, where pip refuses to install.
     pid : int
@@ -118,6 +124,7 @@ class Hello:
     devices: list[DeviceInfo] = field(default_factory=list)
     default_device: str = "cpu"
     threads: int = 0
+    memory_limit: int = 0
     managed: bool = False
     pid: int = 0
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Cancelled, EngineError, SpecklessError
+from .limits import Limits
 from .protocol import DeviceInfo, Hello, decode, encode, error_message
 
 if TYPE_CHECKING:
@@ -37,17 +38,17 @@ class Server:
         File descriptors to read from and write to.
     idle_seconds : float
         Time without a request after which the client is asked whether to end.
-    threads : int, optional
-        CPU threads; torch's own choice, one a core, by default.
+    bounds : Limits, optional
+        What it may take of the computer.
     """
 
     def __init__(
-        self, requests: int, replies: int, idle_seconds: float, threads: int | None = None
+        self, requests: int, replies: int, idle_seconds: float, bounds: Limits | None = None
     ) -> None:
         self._requests = requests
         self._replies = replies
         self._idle_seconds = min(idle_seconds, 1e6)
-        self._threads = threads
+        self._bounds = bounds or Limits()
         self._write_lock = threading.Lock()
         self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._cancelled_up_to = 0
@@ -116,20 +117,20 @@ class Server:
             return Hello(problem=problem, **values)
         import torch
 
-        from . import devices
+        from . import devices, limits
         from .computing import Models, TileComputer
         from .shared_memory import SlotReader
 
-        if self._threads:
-            torch.set_num_threads(self._threads)
         self._devices = devices.find_devices()
+        limits.apply(self._bounds, torch)
         self._models = Models(self._devices)
-        self._computer = TileComputer(self._models)
+        self._computer = TileComputer(self._models, room=limits.room_for_tiles(self._bounds))
         self._slots = SlotReader()
         return Hello(
             devices=self._devices,
             default_device=devices.default_device(self._devices),
             threads=torch.get_num_threads(),
+            memory_limit=self._bounds.memory or 0,
             **values,
         )
 
@@ -165,6 +166,7 @@ class Server:
             if not self._devices:
                 raise EngineError("This Python cannot compute: torch, numpy or safetensors lack.")
             answers = {"load": self._load, "tile": self._tile, "finetune": self._finetune}
+            answers |= {"train": self._train, "freeze": self._freeze}
             reply = answers[request["op"]](request)
         except Exception as error:  # one request's failure must not end the process
             if not isinstance(error, SpecklessError):
@@ -200,7 +202,8 @@ class Server:
         started = time.perf_counter()
         inner = Window(*request["inner"])
         outputs = request["outputs"]
-        layout = TileLayout(tuple(request["shape"]), (inner.height, inner.width), outputs)
+        inputs = request["inputs"]
+        layout = TileLayout(tuple(request["shape"]), (inner.height, inner.width), outputs, inputs)
         memory = self._slots.map(request["slot"])
         task = TileTask(
             intensity=layout.view(memory, "intensity"),
@@ -209,7 +212,10 @@ class Server:
             scale=request["scale"],
             looks=request["looks"],
             knob=request["knob"],
+            ensemble=request["ensemble"],
+            stages=request["stages"],
             results={name: layout.view(memory, name) for name in outputs},
+            maps={name: layout.view(memory, name) for name in inputs},
         )
         names, warnings = self._computer.compute(
             request["handle"], task, self._watch(request["id"])
@@ -225,21 +231,38 @@ class Server:
     def _finetune(self, request: dict[str, Any]) -> dict[str, Any]:
         from .tuning import TuningTask
 
-        identifier = request["id"]
+        reply = TuningTask(request, self._devices, self._watch_entries(request["id"])).run()
+        self._computer.release_memory()
+        return {"type": "finetuned", "id": request["id"], **reply}
+
+    def _freeze(self, request: dict[str, Any]) -> dict[str, Any]:
+        from .freezing import freeze
+
+        freeze(request, self._devices, self._watch(request["id"]))
+        self._computer.release_memory()
+        return {"type": "frozen", "id": request["id"]}
+
+    def _train(self, request: dict[str, Any]) -> dict[str, Any]:
+        from .training import TrainingTask
+
+        reply = TrainingTask(request, self._devices, self._watch_entries(request["id"])).run()
+        self._computer.release_memory()
+        return {"type": "trained", "id": request["id"], **reply}
+
+    def _watch_entries(self, identifier: int) -> Any:
+        """As `_watch`, and sends the entries of a list as they are added."""
+        plain = self._watch(identifier)
         told = 0
 
-        def watch(fraction: float, history: list[dict[str, float]]) -> None:
+        def watch(fraction: float, entries: list[dict[str, float]]) -> None:
             nonlocal told
             plain(fraction)
-            if len(history) > told:
-                news = {"fraction": fraction, "entries": history[told:]}
+            if len(entries) > told:
+                news = {"fraction": fraction, "entries": entries[told:]}
                 self._send({"type": "progress", "id": identifier, **news})
-                told = len(history)
+                told = len(entries)
 
-        plain = self._watch(identifier)
-        reply = TuningTask(request, self._devices, watch).run()
-        self._computer.release_memory()
-        return {"type": "finetuned", "id": identifier, **reply}
+        return watch
 
     def _watch(self, identifier: int) -> Any:
         """Return what is called between operations: cancels, and shows that work goes on."""

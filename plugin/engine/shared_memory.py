@@ -36,16 +36,23 @@ class TileLayout:
         (height, width) of the results.
     outputs : sequence of str
         Names of the results.
+    inputs : sequence of str
+        Names of what is given beyond "intensity" and "valid", float32 of ``shape``.
     """
 
     def __init__(
-        self, shape: tuple[int, int], inner_shape: tuple[int, int], outputs: Sequence[str]
+        self,
+        shape: tuple[int, int],
+        inner_shape: tuple[int, int],
+        outputs: Sequence[str],
+        inputs: Sequence[str] = (),
     ) -> None:
         self._arrays: dict[str, tuple[int, tuple[int, int], type]] = {}
         offset = 0
         plan: list[tuple[str, tuple[int, int], type]] = [
             ("intensity", shape, np.float32),
             ("valid", shape, np.bool_),
+            *((name, shape, np.float32) for name in inputs),
             *((name, inner_shape, np.float32) for name in outputs),
         ]
         for name, array_shape, dtype in plan:

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import InvalidInput
+from ..core.errors import EngineError, InvalidInput
 from ..core.models.card import ModelCard
+from ..core.recipe import Recipe
 from ..core.tiling import Window
+from ..core.training_data import TrainingSet
 from ..core.tuning import Scene, TuningRecipe
-from .protocol import OUTPUTS
+from .protocol import MAPS, OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,16 @@ class TileRequest:
     knob : float or None
         Looks an affine map is evaluated for; None: as `looks`.
     outputs : tuple of str
-        Of "x", "a", "b". Those the model does not give are left out of the result.
+        Of `protocol.OUTPUTS`. Those the model does not give are left out of the result.
     model : Loaded or None
         None: the model loaded last.
+    ensemble : bool
+        Mean over the 8 flips and rotations: 8 times the cost, less error.
+    stages : int
+        Stages of an unrolled network to run; 0 for all.
+    maps : dict
+        (height, width) float32 by name: "looks_map", "class_map"; see
+        `core.despeckling.despeckle_tile`.
     """
 
     intensity: np.ndarray
@@ -73,6 +82,9 @@ class TileRequest:
     knob: float | None = None
     outputs: tuple[str, ...] = ("x",)
     model: Loaded | None = None
+    ensemble: bool = False
+    stages: int = 0
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
 
     def check(self) -> None:
         """Raise InvalidInput where the request cannot be computed."""
@@ -81,6 +93,12 @@ class TileRequest:
                 "A tile needs intensity and validity as 2-D arrays of one shape, got "
                 f"{self.intensity.shape} and {self.valid.shape}."
             )
+        for name, values in self.maps.items():
+            if name not in MAPS or values.shape != self.intensity.shape:
+                raise InvalidInput(
+                    f"A tile's maps are {' and '.join(MAPS)} of shape {self.intensity.shape}, got "
+                    f"{name} of {values.shape}."
+                )
         height, width = self.intensity.shape
         if not Window(0, 0, width, height).contains(self.inner):
             raise InvalidInput(f"The window {self.inner} reaches beyond the tile.")
@@ -144,15 +162,22 @@ class TuningRequest:
 
     def write_scenes(self, path: Path) -> None:
         """Write the scenes as `tuning.read_scenes` reads them."""
-        arrays: dict[str, np.ndarray] = {
-            "scales": np.array([scene.scale for scene in self.scenes], np.float64)
-        }
-        for number, scene in enumerate(self.scenes):
-            arrays[f"intensity{number}"] = np.asarray(scene.intensity, np.float32)
-            arrays[f"valid{number}"] = scene.valid
-            if scene.area is not None:
-                arrays[f"area{number}"] = scene.area
-        np.savez(path, **arrays)
+        write_scenes(path, self.scenes)
+
+
+def write_scenes(path: Path, scenes: Sequence[Scene]) -> None:
+    """Write scenes as `tuning.read_scenes` reads them."""
+    arrays: dict[str, np.ndarray] = {
+        "scales": np.array([scene.scale for scene in scenes], np.float64)
+    }
+    for number, scene in enumerate(scenes):
+        arrays[f"intensity{number}"] = np.asarray(scene.intensity, np.float32)
+        arrays[f"valid{number}"] = scene.valid
+        if scene.area is not None:
+            arrays[f"area{number}"] = scene.area
+        if scene.reference is not None:
+            arrays[f"reference{number}"] = np.asarray(scene.reference, np.float32)
+    np.savez(path, **arrays)
 
 
 @dataclass(frozen=True)
@@ -174,6 +199,92 @@ class Tuned:
     card: ModelCard
     history: list[dict[str, float]]
     best_epoch: int
+    device: str
+    precision: str
+    reason: str
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """A network to train.
+
+    Attributes
+    ----------
+    recipe : Recipe
+    parent : Path, optional
+        Weights file to start from; fresh weights by default.
+    data : TrainingSet
+    held_out : TrainingSet, optional
+    output, checkpoint : Path
+        Weights file to write; file to resume from.
+    settings : dict
+        Further arguments of `core.training_run.TrainingRun`: steps, budget_seconds, half …
+    device, precision : str
+        As for `Engine.load`, but fp16.
+    """
+
+    recipe: Recipe
+    parent: Path | None
+    data: TrainingSet
+    held_out: TrainingSet | None
+    output: Path
+    checkpoint: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    precision: str = "auto"
+
+    def hand_over(self, folder: Path) -> dict[str, Any]:
+        """Write the images into a folder and describe the request as a message.
+
+        Raises
+        ------
+        EngineError
+            When the disk is full.
+        """
+        data, held_out = folder / "data.npz", folder / "held_out.npz"
+        try:
+            self.data.save(data)
+            if self.held_out is not None:
+                self.held_out.save(held_out)
+        except OSError as error:
+            raise EngineError(
+                f"The images cannot be handed to the engine ({error.strerror}): the folder "
+                f"for temporary files, {folder.parent}, is probably full."
+            ) from error
+        return {
+            "recipe": self.recipe.to_mapping(),
+            "parent": str(self.parent.absolute()) if self.parent else "",
+            "data": str(data),
+            "held_out": str(held_out) if self.held_out is not None else "",
+            "samples": str(folder / "samples.npz"),
+            "output": str(self.output.absolute()),
+            "checkpoint": str(self.checkpoint.absolute()),
+            "settings": self.settings,
+            "device": self.device,
+            "precision": self.precision,
+        }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that was trained.
+
+    Attributes
+    ----------
+    card : ModelCard
+        Of the file written.
+    log : list of dict
+        See `core.training_run.TrainingOutcome`.
+    samples : dict of ndarray
+        See `core.training_samples.to_arrays`.
+    device, precision, reason : str
+    warnings : list of str
+    """
+
+    card: ModelCard
+    log: list[dict[str, float]]
+    samples: dict[str, np.ndarray]
     device: str
     precision: str
     reason: str

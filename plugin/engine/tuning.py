@@ -16,6 +16,7 @@ from ..core.errors import EngineError, InvalidInput
 from ..core.finetuning import FineTuner
 from ..core.models.card import ModelCard
 from ..core.models.weights import load_model, save_model
+from ..core.patch_tuning import PatchTuner
 from ..core.tuning import Scene, TuningRecipe
 from .computing import is_out_of_memory
 from .devices import choose_device, choose_precision
@@ -36,8 +37,10 @@ def read_scenes(path: Path) -> list[Scene]:
         for number, scale in enumerate(arrays["scales"]):
             name = f"area{number}"
             area = arrays[name] if name in arrays.files else None
+            name = f"reference{number}"
+            reference = arrays[name] if name in arrays.files else None
             intensity, valid = arrays[f"intensity{number}"], arrays[f"valid{number}"]
-            scenes.append(Scene(intensity, valid, float(scale), area))
+            scenes.append(Scene(intensity, valid, float(scale), area, reference))
     return scenes
 
 
@@ -127,7 +130,8 @@ class TuningTask:
         model = load_model(self._path)
         parent = model.card
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        tuner = FineTuner(
+        kind = FineTuner if recipe.method == "aft" else PatchTuner
+        tuner: FineTuner | PatchTuner = kind(
             model, self._scenes, recipe, self.device, dtype, lambda: self._watch(0.0, [])
         )
         if self._checkpoint.exists():
@@ -160,11 +164,12 @@ class TuningTask:
         )
         return save_model(self._output, tuned, card), tuner.history, tuner.best_epoch
 
-    def _training(self, tuner: FineTuner, parent: ModelCard) -> dict[str, Any]:
+    def _training(self, tuner: FineTuner | PatchTuner, parent: ModelCard) -> dict[str, Any]:
         return {
             "parent_sha256": parent.tensors_sha256,
             "parent_training": parent.training,
             "recipe": self._recipe.to_mapping(),
+            "method": tuner.recipe.method,
             "relative_risk": tuner.relative,
             "best_epoch": tuner.best_epoch,
             "history": tuner.history,
@@ -172,14 +177,14 @@ class TuningTask:
             "precision": self.precision,
         }
 
-    def _save(self, tuner: FineTuner, parent: ModelCard) -> None:
+    def _save(self, tuner: FineTuner | PatchTuner, parent: ModelCard) -> None:
         part = self._checkpoint.with_name(f"{self._checkpoint.name}.part")
         torch.save({"parent": parent.tensors_sha256, "tuner": tuner.state()}, part)
         os.replace(part, self._checkpoint)
         self._saved = time.monotonic()
 
 
-def _quality(tuner: FineTuner, parent: ModelCard) -> dict[str, Any]:
+def _quality(tuner: FineTuner | PatchTuner, parent: ModelCard) -> dict[str, Any]:
     """The parent's figures no longer hold; what does is the risk on the held-out pixels."""
     before, after = tuner.history[0], tuner.history[tuner.best_epoch]
     return {

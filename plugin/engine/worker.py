@@ -1,6 +1,6 @@
 """Entry of the worker process, run as a script by any Python with torch, safetensors and numpy.
 
-Usage: ``python worker.py IDLE_SECONDS [THREADS]``, by `process.WorkerProcess` only.
+Usage: ``python worker.py IDLE_SECONDS [THREADS [MEMORY]]``, by `process.WorkerProcess` only.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def main(arguments: list[str]) -> None:
     requests, replies = take_over_streams()
     import_package()
     server = importlib.import_module("speckless.plugin.engine.server")
-    threads = int(arguments[1]) if len(arguments) > 1 else None
-    server.Server(requests, replies, float(arguments[0]), threads).run()
+    limits = importlib.import_module("speckless.plugin.engine.limits")
+    bounds = limits.Limits.from_arguments(arguments[1:])
+    server.Server(requests, replies, float(arguments[0]), bounds).run()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 from ..core.models.registry import DEFAULT_MODEL
 from ..core.tiling import Window
 from ..jobs.despeckling import DespeckleJob
+from ..jobs.finetuning import FineTuneJob
 from ..jobs.preview import PreviewRequest
 from ..toolbelt.settings import Settings
 
@@ -37,6 +38,8 @@ class Choices:
         Knob over looks: 1 leaves the estimate at the true L.
     model : str
         Id.
+    model_file : str
+        Weights that are not in the list and go before the id; empty for none.
     """
 
     layer_id: str = ""
@@ -47,6 +50,7 @@ class Choices:
     looks: float | None = None
     turn: float = 1.0
     model: str = DEFAULT_MODEL
+    model_file: str = ""
 
     @property
     def knob(self) -> float | None:
@@ -63,6 +67,7 @@ class Choices:
             step=step,
             domain=self.domain,
             model=self.model,
+            model_file=self.model_file or None,
             looks=self.looks,
             knob=self.knob,
             device=settings.device,
@@ -78,9 +83,29 @@ class Choices:
             output=output,
             bands=None if all_bands else [self.band],
             model=self.model,
+            model_file=self.model_file or None,
             domain=self.domain,
             looks=self.looks,
             knob=None if self.turn == 1 else self.knob,
+            device=settings.device,
+            python=settings.engine_python or None,
+            model_folders=[str(folder) for folder in settings.model_folders()],
+        )
+
+    def tuning_job(self, output: str, window: Window | None, depth: str, title: str) -> FineTuneJob:
+        """Fine-tuning of the model at the knob, on the band looked at."""
+        settings = Settings.load()
+        return FineTuneJob(
+            input=self.path,
+            output=output,
+            bands=[self.band],
+            model=self.model,
+            domain=self.domain,
+            looks=self.looks,
+            knob=self.knob,
+            extent=window,
+            depth=depth,
+            title=title,
             device=settings.device,
             python=settings.engine_python or None,
             model_folders=[str(folder) for folder in settings.model_folders()],
@@ -92,6 +117,7 @@ class Choices:
             "INPUT": self.path if by_path else self.layer_id,
             "BANDS": None if all_bands or self.bands == 1 else [self.band],
             "MODEL": self.model,
+            "MODEL_FILE": self.model_file or None,
             "DOMAIN": None if self.domain == "auto" else self.domain,
             "LOOKS": self.looks,
             "KNOB": None if self.turn == 1 else self.knob,
@@ -105,6 +131,6 @@ class Choices:
         values = self.parameters(output or "despeckled.tif", all_bands, by_path=True)
         for name, value in values.items():
             parts = value if isinstance(value, list) else [value]
-            arguments += [f"--{name}={part:.6g}" if isinstance(part, float) else f"--{name}={part}"
-                          for part in parts]  # fmt: skip
+            # Numbers in full: the same pixels, not nearly the same.
+            arguments += [f"--{name}={part}" for part in parts]
         return subprocess.list2cmdline(arguments) if os.name == "nt" else shlex.join(arguments)

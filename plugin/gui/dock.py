@@ -9,7 +9,7 @@ from qgis.core import QgsRasterLayer, QgsSettings
 from qgis.gui import QgisInterface, QgsDockWidget, QgsScrollArea
 from qgis.PyQt.QtCore import QCoreApplication, Qt
 from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import QFrame
+from qgis.PyQt.QtWidgets import QAction, QFrame
 
 from ...processing_provider.sources import gdal_source
 from ..core.errors import EngineError, SpecklessError
@@ -23,15 +23,21 @@ from ..toolbelt.paths import plugin_path
 from ..toolbelt.settings import GROUP, Settings
 from .areas import Areas, Subject
 from .areas_section import AreasSection
+from .areas_wiring import AreasWiring
 from .background import Background
 from .choices import Choices
+from .finetune_section import FineTuneSection
 from .help_panel import HelpPanel
+from .knob_control import KnobControl
 from .knob_section import KnobSection
 from .layer_section import LayerSection
 from .model_section import ModelSection
 from .previewer import Previewer
+from .project_state import ProjectState
 from .run_section import RunSection
 from .runs import Runs
+from .suggesting import Suggesting
+from .tuning_part import TuningPart
 from .widgets import Content
 
 translate = QCoreApplication.translate
@@ -49,7 +55,7 @@ class SpecklessDock(QgsDockWidget):
         super().__init__(translate("Speckless", "Speckless"), iface.mainWindow())
         self.setObjectName("SpecklessDock")
         self.setWindowIcon(QIcon(str(plugin_path("resources", "icons", "speckless.svg"))))
-        self._iface = iface
+        self.iface = iface
         self.choices = Choices()
         self.scene: Scene | None = None
         self._given_looks: float | None = None
@@ -61,11 +67,14 @@ class SpecklessDock(QgsDockWidget):
         self._engine = Background("engine", self)
         self._build()
         self.areas = Areas(iface.mapCanvas(), self._subject, lambda: self.previewer.picture, self)
+        self.knob = KnobControl(self.knob_section, self.previewer, self.areas, self)
         self.runs = Runs(iface, self.run_section, lambda: self.choices, self)
+        self.tuning = TuningPart(self, self.finetune_section)
         self._connect()
         self._connect_areas()
         self._restore()
         self.layer_section.sync()
+        self.project_state = ProjectState(self)
 
     def _build(self) -> None:
         self.help_panel = HelpPanel()
@@ -73,11 +82,12 @@ class SpecklessDock(QgsDockWidget):
         self.model_section = ModelSection()
         self.knob_section = KnobSection()
         self.areas_section = AreasSection()
+        self.finetune_section = FineTuneSection()
         self.run_section = RunSection()
         content = Content(
             [
                 self.help_panel, self.layer_section, self.model_section, self.knob_section,
-                self.areas_section, self.run_section,
+                self.areas_section, self.finetune_section, self.run_section,
             ]
         )  # fmt: skip
         scroll = QgsScrollArea()
@@ -95,6 +105,7 @@ class SpecklessDock(QgsDockWidget):
         self.layer_section.domain_changed.connect(self._on_domain)
         self.layer_section.looks_changed.connect(self._on_looks)
         self.model_section.model_changed.connect(self._on_model)
+        self.model_section.models.opening.connect(self._on_models_opening)
         self.knob_section.preview_toggled.connect(self._on_preview)
         self.knob_section.split_toggled.connect(self._on_split)
         self.knob_section.view_changed.connect(self.previewer.set_view)
@@ -112,42 +123,76 @@ class SpecklessDock(QgsDockWidget):
         self.visibilityChanged.connect(self._on_visibility)
         self.closed.connect(self._on_closed)
         # Shortcuts work wherever the focus is, as long as the dock is there.
-        for action in (self.knob_section.preview, self.knob_section.split):
-            self._iface.mainWindow().addAction(action)
-        self._iface.currentLayerChanged.connect(self._on_current_layer)
+        for action in self._window_actions():
+            self.iface.mainWindow().addAction(action)
+        self.iface.currentLayerChanged.connect(self._on_current_layer)
+
+    def _window_actions(self) -> tuple[QAction, ...]:
+        return *self.knob_section.shortcuts, self.finetune_section.tuned
 
     def _connect_areas(self) -> None:
-        section, areas = self.areas_section, self.areas
-        section.draw_toggled.connect(self._on_draw)
-        section.selected.connect(areas.select)
-        section.zoom_asked.connect(areas.zoom_to)
-        section.delete_asked.connect(areas.remove)
-        section.looks_taken.connect(self._on_looks)
-        areas.live.connect(section.show_live)
-        areas.changed.connect(self._on_areas)
-        areas.measured.connect(section.show_measured)
-        areas.tool_left.connect(self._on_tool_left)
+        canvas = self.iface.mapCanvas()
+        self.suggesting = Suggesting(
+            canvas, lambda: (self.layer_section.current_layer(), self.scene), self
+        )
+        AreasWiring(self.areas_section, self.areas, self.suggesting, lambda: self.scene is not None)
+        self.areas_section.looks_taken.connect(self._on_looks)
 
     def _restore(self) -> None:
         settings = QgsSettings()
-        model = settings.value(f"{GROUP}/dock/model", DEFAULT_MODEL, type=str)
-        self.model_section.set_cards(list_cards(Settings.load().model_folders()), model)
+        self.list_models(settings.value(f"{GROUP}/dock/model", DEFAULT_MODEL, type=str))
         card = self.model_section.current()
         self.choices = replace(self.choices, model=card.id if card else DEFAULT_MODEL)
         self._split = min(max(settings.value(f"{GROUP}/dock/split", 0.5, type=float), 0.02), 0.98)
         if settings.value(f"{GROUP}/dock/is_split", True, type=bool):
             self.knob_section.split.setChecked(True)
 
+    def list_models(self, chosen: str) -> None:
+        """Fill the list of models anew."""
+        self.model_section.set_cards(list_cards(Settings.load().model_folders()), chosen)
+
+    def take_choices(self, choices: Choices) -> None:
+        """Take over a model and a knob for the layer as it is."""
+        QgsSettings().setValue(f"{GROUP}/dock/model", choices.model)
+        self.choices = choices
+        self.tuning.refresh()
+        self._spread()
+
+    def take_looks(self, looks: float | None, turn: float) -> None:
+        """Take over looks, None for the scene's own, and a knob, as soon as there is a scene."""
+        self._given_looks, self.choices = looks, replace(self.choices, turn=turn)
+        self._spread()
+
+    @property
+    def given_looks(self) -> float | None:
+        """Looks entered by the user; None for the scene's own."""
+        return self._given_looks
+
     def shut_down(self) -> None:
         """Stop all work and let go of the canvas; the dock is of no use afterwards."""
-        self._iface.currentLayerChanged.disconnect(self._on_current_layer)
-        for action in (self.knob_section.preview, self.knob_section.split):
-            self._iface.mainWindow().removeAction(action)
+        self.iface.currentLayerChanged.disconnect(self._on_current_layer)
+        for action in self._window_actions():
+            self.iface.mainWindow().removeAction(action)
+        self.project_state.close()
         self.runs.close()
+        self.tuning.close()
+        self.knob.close()
         self.areas.close()
+        self.suggesting.close()
         self.previewer.close()
         self._measuring.close()
         self._engine.close()
+
+    def settings_changed(self) -> None:
+        """Take over what was chosen on the page of the options."""
+        cards = list_cards(Settings.load().model_folders())
+        self.model_section.set_cards(cards, self.choices.model)
+        self._hello = None
+        if self.isVisible():
+            self._ask_engine()
+        card = self.model_section.current()
+        if card is not None and card.id != self.choices.model:
+            self._on_model(card.id)
 
     # ---- what the user does ---------------------------------------------------------------
 
@@ -170,6 +215,7 @@ class SpecklessDock(QgsDockWidget):
     def _on_layer(self, layer: QgsRasterLayer | None) -> None:
         self.scene, self._given_looks = None, None
         self.previewer.set_layer(layer)
+        self.run_section.output.setFilePath("")  # it was meant for the other one
         chosen = Choices(model=self.choices.model)
         if layer is None:
             self.layer_section.show_message(translate("Speckless", "Add a SAR image to the map."))
@@ -198,13 +244,19 @@ class SpecklessDock(QgsDockWidget):
         self._spread()
 
     def _on_model(self, model: str) -> None:
-        QgsSettings().setValue(f"{GROUP}/dock/model", model)
-        self.choices = replace(self.choices, model=model)
-        self._spread()
+        turn = self.tuning.untuned_turn()
+        self.take_choices(replace(self.choices, model=model, model_file="", turn=turn))
+
+    def _on_models_opening(self) -> None:
+        self.list_models(self.choices.model)
+        card = self.model_section.current()
+        if card is not None and card.id != self.choices.model:
+            self._on_model(card.id)
 
     def _on_turn(self, turn: float) -> None:
         self.choices = replace(self.choices, turn=turn)
         self.previewer.set_choices(self.choices, self.scene)
+        self.tuning.refresh()
 
     def _on_preview(self, active: bool) -> None:
         self.previewer.set_active(active)
@@ -216,21 +268,6 @@ class SpecklessDock(QgsDockWidget):
             self._on_idle(translate("Speckless", "Choose a raster first."))
         elif active and self.scene is None:
             self._measure()
-
-    def _on_draw(self, shape: str) -> None:
-        if shape and self.scene is None:
-            self.areas_section.set_tool("")
-            self.areas_section.show_live(None, translate("Speckless", "Choose a raster first."))
-        elif shape:
-            self.areas.draw(shape)
-        else:
-            self.areas.stop_drawing()
-
-    def _on_tool_left(self) -> None:
-        self.areas_section.set_tool("")
-
-    def _on_areas(self) -> None:
-        self.areas_section.set_features(self.areas.features(), self.areas.chosen)
 
     def _subject(self) -> Subject | None:
         layer, scene = self.layer_section.current_layer(), self.scene
@@ -253,9 +290,11 @@ class SpecklessDock(QgsDockWidget):
         self.choices = replace(choices, looks=None)
         self.scene, self._given_looks = None, None
         self.knob_section.set_looks(None, 1.0)
+        self.knob.follow(self.choices, None, None)
         self.layer_section.set_looks(None)
         self.previewer.set_choices(self.choices, None)
         self.run_section.set_ready(False)
+        self.tuning.refresh()
         self._measuring.cancel()
         if choices.path and (self.isVisible() or self.previewer.is_active):
             self._measure()
@@ -288,14 +327,11 @@ class SpecklessDock(QgsDockWidget):
         self.choices = replace(self.choices, looks=looks)
         self.layer_section.show_scene(scene, looks, self._given_looks is not None)
         self.knob_section.set_looks(looks, self.choices.turn)
-        card = self.model_section.current()
-        if card is not None:
-            self.knob_section.set_views(
-                ("despeckled", "ratio", "difference", *(("a", "b") if card.affine else ()))
-            )
         self.previewer.set_choices(self.choices, scene)
+        self.knob.follow(self.choices, scene, self.model_section.current())
         self.run_section.set_ready(looks is not None)
         self.run_section.set_bands(self.choices.bands)
+        self.tuning.refresh()
         self.areas.measure_soon()
 
     def _on_drawn(self, picture: Picture) -> None:
@@ -307,16 +343,12 @@ class SpecklessDock(QgsDockWidget):
             text = translate("Speckless", "Every {step}th pixel; zoom in for all.").format(
                 step=preview.step
             )
-        if picture.legend is not None:
-            low, high = picture.legend
-            in_decibels = picture.view == "difference" and preview.scene.domain == "db"
-            text += " " + translate("Speckless", "Colours: {low:.2g} to {high:.2g}{unit}.").format(
-                low=low, high=high, unit=" dB" if in_decibels else ""
-            )
         for warning in preview.warnings:
             text += " " + warning
         self.knob_section.status.setText(text)
         title = self.knob_section.views.currentText()
+        if self.choices.model_file:
+            title = translate("Speckless", "{view}, tuned").format(view=title)
         self.previewer.item.set_captions(translate("Speckless", "Original"), title)
 
     def _on_idle(self, reason: str) -> None:

@@ -22,6 +22,8 @@ from .widgets import note, theme_icon
 
 translate = QCoreApplication.translate
 
+CLASSICAL = "speckless:refinedlee"
+
 
 class HelpPanel(QFrame):
     """Shown above the sections as long as the engine says it cannot compute."""
@@ -51,9 +53,19 @@ class HelpPanel(QFrame):
         meanwhile = note(
             translate(
                 "Speckless",
-                "Areas can be drawn and measured meanwhile; that needs no network.",
+                "Meanwhile areas can be drawn and measured here, and the classical filters (Lee, "
+                "Frost, Gamma MAP, non-local means …) and all statistics run from the Processing "
+                "toolbox: they need no torch.",
             )
         )
+        classical = QPushButton(
+            theme_icon("processingAlgorithm"), translate("Speckless", "Classical &filter …")
+        )
+        classical.setToolTip(
+            translate("Speckless", "Open the refined Lee filter, which needs no torch")
+        )
+        classical.clicked.connect(self._open_classical)
+        self.classical = classical
         copy = QPushButton(theme_icon("mActionEditCopy"), translate("Speckless", "&Copy"))
         copy.setToolTip(translate("Speckless", "Copy this text"))
         again = QPushButton(theme_icon("mActionRefresh"), translate("Speckless", "&Try again"))
@@ -66,7 +78,6 @@ class HelpPanel(QFrame):
         copy.clicked.connect(self._copy)
         again.clicked.connect(self.retry)
         buttons = QHBoxLayout()
-        buttons.addStretch(1)
         buttons.addWidget(choose)
         buttons.addWidget(copy)
         buttons.addWidget(again)
@@ -75,6 +86,7 @@ class HelpPanel(QFrame):
         box.addWidget(self.text)
         box.addWidget(meanwhile)
         box.addLayout(buttons)
+        box.addWidget(classical)
         self.hide()
 
     def show_problem(self, text: str) -> None:
@@ -91,6 +103,14 @@ class HelpPanel(QFrame):
             settings.engine_python = path
             settings.save()
             self.retry.emit()
+
+    @staticmethod
+    def _open_classical() -> None:
+        import processing
+
+        dialog = processing.createAlgorithmDialog(CLASSICAL, {})
+        if dialog is not None:
+            dialog.show()
 
     def _copy(self) -> None:
         QgsApplication.clipboard().setText(self.text.toPlainText())

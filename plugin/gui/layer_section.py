@@ -120,6 +120,13 @@ class LayerSection(Section):
         self.looks.setValue(0.0 if looks is None else looks)
         self.looks.blockSignals(False)
 
+    def choose_domain(self, domain: str) -> None:
+        """Take the values for something, and tell of it if that is new."""
+        index = self.domains.findData(domain)
+        if index >= 0 and index != self.domains.currentIndex():
+            self.domains.setCurrentIndex(index)
+            self._on_domain()
+
     def show_scene(self, scene: Scene, looks: float | None, given: bool) -> None:
         """Say what was found in the band."""
         names = {

@@ -30,6 +30,7 @@ class AreaTool(QgsMapTool):
 
     sketched = pyqtSignal(object)  # QgsGeometry in the CRS of the map, or None
     finished = pyqtSignal(object)  # QgsGeometry
+    undo_asked = pyqtSignal(bool)  # of the last area, there being no sketch; True: redo
     left = pyqtSignal()  # another map tool was chosen
 
     def __init__(self, canvas: QgsMapCanvas, shape: str = POLYGON) -> None:
@@ -92,6 +93,7 @@ class AreaTool(QgsMapTool):
         """Set a corner, or begin to drag."""
         if event.button() != Qt.MouseButton.LeftButton:
             return
+        self._closed_by_click = False  # should the second release of a double click not have come
         self._pressed = self._last = event.pos()
         if self.shape == FREEHAND or (self.shape == RECTANGLE and not self._points):
             self._points = [event.mapPoint()]
@@ -154,18 +156,29 @@ class AreaTool(QgsMapTool):
         elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._points:
             self._mouse = None
             self._finish()
+        elif event.matches(QKeySequence.StandardKey.Undo):
+            self.undo_asked.emit(False)
+        elif event.matches(QKeySequence.StandardKey.Redo) and not self._points:
+            self.undo_asked.emit(True)
         else:
             event.ignore()
             return
         event.accept()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keep Ctrl+Z from undoing an edit of a layer while there is a sketch."""
-        if event.type() == QEvent.Type.ShortcutOverride and self._points:
-            key = event.key()
-            if self._is_undo(event) or key == Qt.Key.Key_Escape:
-                event.accept()
-                return True
+        """Keep these keys from QGIS's own actions, which mean the current layer."""
+        # While a button is held the canvas passes no keys on.
+        if event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape:
+            had = bool(self._points)
+            self.reset()
+            return had
+        if event.type() == QEvent.Type.ShortcutOverride and (
+            event.matches(QKeySequence.StandardKey.Undo)
+            or event.matches(QKeySequence.StandardKey.Redo)
+            or (self._points and event.key() in (Qt.Key.Key_Backspace, Qt.Key.Key_Escape))
+        ):
+            event.accept()
+            return True
         return False
 
     # ---- the sketch -----------------------------------------------------------------------

@@ -14,6 +14,16 @@ from .widgets import Section, caption, note
 translate = QCoreApplication.translate
 
 
+class _Models(QComboBox):
+    """Tells when its list is about to be seen: files may have come and gone."""
+
+    opening = pyqtSignal()
+
+    def showPopup(self) -> None:
+        self.opening.emit()
+        super().showPopup()
+
+
 class ModelSection(Section):
     """Chooses the model by its card."""
 
@@ -22,7 +32,7 @@ class ModelSection(Section):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("model", translate("Speckless", "Model"), parent)
         grid = self.add_form()
-        self.models = QComboBox()
+        self.models = _Models()
         self.models.setMinimumContentsLength(8)
         self.models.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon

@@ -22,21 +22,25 @@ class Numbers(QFrame):
         super().__init__(parent)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(2, 1)
+        # The widest text there is, so that a narrow panel cuts none.
+        widest = self.fontMetrics().horizontalAdvance("78.2–83.9")
+        for column in (1, 2):
+            grid.setColumnMinimumWidth(column, widest)
         self._cells: dict[tuple[str, int], QLabel] = {}
         for column, title in (
             (1, translate("Speckless", "Original")),
             (2, translate("Speckless", "Despeckled")),
         ):
             head = QLabel(title)
-            font = head.font()
-            font.setBold(True)
-            head.setFont(font)
             head.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(head, 0, column)
+        independent = translate(
+            "Speckless", "Near 0 where speckle is independent from pixel to pixel."
+        )
         rows = (
             ("n", translate("Speckless", "Pixels"), translate("Speckless", "Valid pixels")),
             (
@@ -63,6 +67,25 @@ class Numbers(QFrame):
                 "range",
                 translate("Speckless", "95 %"),
                 translate("Speckless", "Range the true ENL lies in with 95 % confidence"),
+            ),
+            (
+                "correlation_x",
+                translate("Speckless", "Corr. →"),
+                translate("Speckless", "Correlation of neighbours in a row (lag 1).")
+                + " "
+                + independent,
+            ),
+            (
+                "correlation_y",
+                translate("Speckless", "Corr. ↓"),
+                translate("Speckless", "Correlation of neighbours in a column (lag 1).")
+                + " "
+                + independent,
+            ),
+            (
+                "gain",
+                translate("Speckless", "Gain"),
+                translate("Speckless", "ENL after despeckling over ENL before"),
             ),
             (
                 "ratio",
@@ -93,7 +116,10 @@ class Numbers(QFrame):
         self._fill(1, None if statistics is None else statistics.original)
         self._fill(2, None if statistics is None else statistics.despeckled)
         ratio = None if statistics is None else statistics.mean_ratio
+        gain = None if statistics is None else statistics.enl_gain
         self._cells["ratio", 1].setText("")
+        self._cells["gain", 1].setText("")
+        self._cells["gain", 2].setText(_NONE if gain is None else f"× {number(gain, 3)}")
         self._cells["ratio", 2].setText(number(ratio, 4))
 
     def text(self, key: str, column: int) -> str:
@@ -102,7 +128,7 @@ class Numbers(QFrame):
 
     def _fill(self, column: int, image: SpeckleStatistics | None) -> None:
         values = {"n": _NONE, "mean": _NONE, "std": _NONE, "cx": _NONE, "enl": _NONE}
-        interval = _NONE
+        interval, along, across = _NONE, _NONE, _NONE
         if image is not None:
             values = {
                 "n": f"{image.n_pixels:,}".replace(",", "\u202f"),
@@ -112,9 +138,19 @@ class Numbers(QFrame):
                 "enl": number(image.enl, 3),
             }
             if image.enl_low is not None and image.enl_high is not None:
-                interval = f"{number(image.enl_low, 3)} … {number(image.enl_high, 3)}"
-        for key, text in {**values, "range": interval}.items():
+                interval = f"{number(image.enl_low, 3)}–{number(image.enl_high, 3)}"
+            along, across = _correlation(image.correlation_x), _correlation(image.correlation_y)
+        for key, text in {
+            **values,
+            "range": interval,
+            "correlation_x": along,
+            "correlation_y": across,
+        }.items():
             self._cells[key, column].setText(text)
+
+
+def _correlation(value: float | None) -> str:
+    return _NONE if value is None else f"{value:.2f}"
 
 
 def number(value: float | None, digits: int) -> str:

@@ -37,6 +37,7 @@ class PreviewItem(QgsMapCanvasItem):
         self._is_whole = False
         self._captions = ("", "")
         self._split: float | None = None
+        self._original = False
         self.setZValue(_HEIGHT)
         self.hide()
 
@@ -69,6 +70,16 @@ class PreviewItem(QgsMapCanvasItem):
         self._split = None if split is None else min(max(split, 0.0), 1.0)
         self.update()
 
+    @property
+    def shows_original(self) -> bool:
+        """Whether the original is shown in the preview's place."""
+        return self._original
+
+    def set_original(self, shown: bool) -> None:
+        """Show the original everywhere, pixel for pixel in the preview's place."""
+        self._original = shown
+        self.update()
+
     def set_captions(self, left: str, right: str) -> None:
         """Words at the two sides of the line."""
         self._captions = (left, right)
@@ -95,7 +106,7 @@ class PreviewItem(QgsMapCanvasItem):
     ) -> None:
         """Draw the picture, then the line."""
         view = self._canvas.sceneRect()
-        line = self.split_x()
+        line = view.right() if self._original else self.split_x()
         left = view.left() if line is None else line
         sides = [QRectF(left, view.top(), view.right() - left, view.height())]
         if line is not None:
@@ -107,7 +118,12 @@ class PreviewItem(QgsMapCanvasItem):
                 if images is not None:
                     self._draw_picture(painter, images[number], cells)
             painter.restore()
-        if line is not None:
+        if self._original:
+            painter.save()
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._draw_caption(painter, view, line, self._captions[0], -1)
+            painter.restore()
+        elif line is not None:
             self._draw_line(painter, view, line)
 
     def _draw_picture(self, painter: QPainter, image: QImage, cells: Sequence[Cell]) -> None:

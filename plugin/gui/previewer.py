@@ -12,6 +12,7 @@ from qgis.PyQt.QtGui import QImage
 
 from ..core.display import Colours
 from ..core.tiling import Window
+from ..jobs.latest import IsCancelled
 from ..jobs.pictures import Palette, Picture, draw
 from ..jobs.preview import PreviewMaker
 from ..jobs.preview_image import Preview
@@ -28,6 +29,8 @@ translate = QCoreApplication.translate
 # After the last change of the extent; panning by key or wheel comes in steps.
 _EXTENT_MILLISECONDS = 200
 _KNOB_MILLISECONDS = 120
+# A knob that turned between computed values of L comes to rest; then the network itself runs.
+_EXACT_MILLISECONDS = 600
 
 
 class Previewer(QObject):
@@ -44,6 +47,10 @@ class Previewer(QObject):
     progressed = pyqtSignal(float)  # 0 to 1
     failed = pyqtSignal(object)  # exception
     idle = pyqtSignal(str)  # why there is no preview
+    began = pyqtSignal()  # to use the engine
+    rested = pyqtSignal()  # the engine is free again
+    # 0 to 1: of what lets the knob of a network turn at once; below 1 it must run again.
+    knob_progressed = pyqtSignal(float)
 
     def __init__(self, canvas: QgsMapCanvas, scenes: SceneCache, parent: QObject) -> None:
         super().__init__(parent)
@@ -56,8 +63,9 @@ class Previewer(QObject):
         self._paint = Background("picture", self)
         self._compute.told.connect(self._take_part)
         self._compute.failed.connect(self._take_failure)
+        self._compute.done.connect(self._take_end)
         self._paint.done.connect(self._show)
-        self._paint.failed.connect(self._take_failure)
+        self._paint.failed.connect(self._take_paint_failure)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._request)
@@ -68,6 +76,7 @@ class Previewer(QObject):
         self._palette: Palette | None = None
         self._cells: dict[tuple[Window, int], list[Cell]] = {}
         self._active, self._view = False, "despeckled"
+        self._needs_engine = False
         canvas.extentsChanged.connect(self._on_extent)
         canvas.destinationCrsChanged.connect(self._on_crs)
 
@@ -75,6 +84,16 @@ class Previewer(QObject):
     def is_active(self) -> bool:
         """Whether there is to be a preview."""
         return self._active
+
+    @property
+    def needs_engine(self) -> bool:
+        """Whether a preview is being computed, or soon will be."""
+        return self._needs_engine or self._timer.isActive()
+
+    @property
+    def turns_at_once(self) -> bool:
+        """Whether the knob turns what is shown without the engine."""
+        return self._preview is not None and self._preview.turns_at_once
 
     @property
     def is_busy(self) -> bool:
@@ -106,6 +125,7 @@ class Previewer(QObject):
             self._compute.cancel()
             self._paint.cancel()
             self._drop()
+            self._rest()
 
     def set_layer(self, layer: QgsRasterLayer | None) -> None:
         """Preview another layer; nothing happens until `set_choices` tells how."""
@@ -118,6 +138,7 @@ class Previewer(QObject):
         if layer is not None:
             layer.styleChanged.connect(self._on_style)
         self._compute.cancel()
+        self._needs_engine = False
         self._drop()
 
     def set_choices(self, choices: Choices, scene: Scene | None) -> None:
@@ -128,8 +149,11 @@ class Previewer(QObject):
         same = _but_for_knob(before) == _but_for_knob(choices)
         if not same or before.band != choices.band or not known:
             self._palette = None
-        if same and known and shown is not None and shown.turns_at_once:
+        knob = choices.knob
+        if same and known and shown is not None and knob is not None and shown.turns_to(knob):
             self._draw()
+            if not shown.is_exact(knob):
+                self._ask(_EXACT_MILLISECONDS)
         else:
             self._ask(_KNOB_MILLISECONDS if same and known else 0)
 
@@ -166,6 +190,7 @@ class Previewer(QObject):
         if window is None or step is None:
             self._compute.cancel()
             self._drop()
+            self._rest()
             self.idle.emit(
                 translate("Speckless", "The layer is not in view.")
                 if window is None
@@ -176,21 +201,48 @@ class Previewer(QObject):
         compute, maker = self._compute, self._maker
 
         def report(preview: Preview, part: float) -> None:
-            compute.tell((preview, part))
+            compute.tell((preview, part, None))
 
-        compute.submit(None, lambda is_cancelled: maker.make(request, report, is_cancelled))
+        def work(is_cancelled: IsCancelled) -> None:
+            preview = maker.make(request, report, is_cancelled)
+            maker.fill(
+                request, preview, lambda part: compute.tell((preview, 1.0, part)), is_cancelled
+            )
+
+        self._needs_engine = True
+        self.began.emit()
+        compute.submit(None, work)
         self.progressed.emit(0.0)
 
-    def _take_part(self, message: tuple[Preview, float]) -> None:
-        preview, part = message
+    def _take_part(self, message: tuple[Preview, float, float | None]) -> None:
+        preview, part, of_knob = message
         if not self._active or self._scene is None or preview.scene.path != self._choices.path:
             return
-        self._preview, self._part = preview, part
+        if of_knob is not None:
+            self.knob_progressed.emit(of_knob)
+            return
         self.progressed.emit(part)
+        shown = self._preview
+        stack = preview.stack
+        if part < 1 and shown is not None and stack is not None and stack is shown.stack:
+            return  # the same pixels as are shown, but for some that are still missing
+        self._preview, self._part = preview, part
         if part > 0:
             self._draw()
+        self.knob_progressed.emit(1.0 if preview.turns_at_once else 0.0)
+
+    def _take_end(self, key: Any, result: Any) -> None:
+        self._rest()
+
+    def _rest(self) -> None:
+        self._needs_engine = False
+        self.rested.emit()
 
     def _take_failure(self, key: Any, error: Exception) -> None:
+        self.failed.emit(error)
+        self._rest()
+
+    def _take_paint_failure(self, key: Any, error: Exception) -> None:
         self.failed.emit(error)
 
     def _draw(self) -> None:
@@ -234,4 +286,7 @@ def _image(colours: Colours) -> QImage:
 
 
 def _but_for_knob(choices: Choices) -> tuple[Any, ...]:
-    return (choices.path, choices.band, choices.domain, choices.looks, choices.model)
+    return (
+        choices.path, choices.band, choices.domain, choices.looks, choices.model,
+        choices.model_file,
+    )  # fmt: skip

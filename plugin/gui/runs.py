@@ -14,7 +14,9 @@ from qgis.core import (
     QgsRasterRenderer,
 )
 from qgis.gui import QgisInterface
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QObject
+from qgis.PyQt.QtWidgets import QWidget
 
 from ...processing_provider.postprocess import renderer_for
 from ..core.errors import RasterError
@@ -22,6 +24,7 @@ from ..jobs.despeckling import DespeckleJob, DespeckleResult
 from ..raster.creation import check_output
 from ..tasks.despeckling import DespeckleTask
 from ..toolbelt import log
+from . import history
 from .choices import ALGORITHM, Choices
 from .run_section import RunSection
 
@@ -50,6 +53,8 @@ class Runs(QObject):
         super().__init__(parent)
         self._iface, self._section, self._choices = iface, section, choices
         self.task: DespeckleTask | None = None
+        # Kept, or Python forgets what a dialog does when it is run.
+        self.dialogs: list[QWidget] = []
         section.run_asked.connect(self.start)
         section.stop_asked.connect(self.stop)
         section.copy_asked.connect(self.copy_command)
@@ -60,6 +65,8 @@ class Runs(QObject):
         task, self.task = self.task, None
         if task is not None:
             task.abandon()
+        for dialog in self._open_dialogs():
+            dialog.close()
 
     def start(self) -> None:
         """Despeckle the layer."""
@@ -69,8 +76,8 @@ class Runs(QObject):
             return
         all_bands = self._section.all_bands.isChecked()
         name = translate("Speckless", "{layer} despeckled").format(layer=layer.name())
-        output = self._section.output.filePath().strip()
-        output = output or QgsProcessingUtils.generateTempFilename("despeckled.tif")
+        wanted = self._section.output.filePath().strip()
+        output = wanted or QgsProcessingUtils.generateTempFilename("despeckled.tif")
         try:
             check_output(output, [choices.path])
         except RasterError as error:
@@ -88,6 +95,7 @@ class Runs(QObject):
         self.task = DespeckleTask(job, title, outcome, [layer])
         self.task.progressChanged.connect(self._section.show_progress)
         QgsApplication.taskManager().addTask(self.task)
+        history.record(ALGORITHM, choices.parameters(wanted, all_bands))
 
     def stop(self) -> None:
         """Cancel the run."""
@@ -109,8 +117,16 @@ class Runs(QObject):
         dialog = processing.createAlgorithmDialog(
             ALGORITHM, self._choices().parameters(output, all_bands)
         )
-        if dialog is not None:
-            dialog.show()
+        if dialog is None:
+            self._section.outcome.setText(
+                translate("Speckless", "Processing does not know {name}.").format(name=ALGORITHM)
+            )
+            return
+        self.dialogs = [*self._open_dialogs(), dialog]
+        dialog.show()
+
+    def _open_dialogs(self) -> list[QWidget]:
+        return [dialog for dialog in self.dialogs if not sip.isdeleted(dialog)]
 
     def _output(self) -> tuple[str, bool]:
         section = self._section
@@ -147,16 +163,26 @@ class Runs(QObject):
                 s=result.seconds, device=result.device
             )
         )
-        for warning in result.warnings:
-            log.warning(warning)
-        added = QgsRasterLayer(job.output, name, "gdal")
+        if QgsProject.instance().mapLayer(layer_id) is None:
+            # The project was closed in the last moment: the result is not for the next one.
+            self._iface.messageBar().pushInfo(
+                "Speckless",
+                translate("Speckless", "{name} is done, its layer gone: {path}.").format(
+                    name=name, path=job.output
+                ),
+            )
+            return
+        # Without a style, where it gets one: QGIS's own reads pixels on the main thread.
+        is_styled = renderer is not None and result.domain != "complex"
+        options = QgsRasterLayer.LayerOptions(not is_styled)
+        added = QgsRasterLayer(job.output, name, "gdal", options)
         if not added.isValid():
             self._iface.messageBar().pushCritical(
                 "Speckless",
                 translate("Speckless", "QGIS cannot open {path}.").format(path=job.output),
             )
             return
-        if renderer is not None and result.domain != "complex":
+        if is_styled:
             added.setRenderer(renderer)
         _add_above(added, QgsProject.instance().mapLayer(layer_id))
         self._iface.messageBar().pushSuccess(

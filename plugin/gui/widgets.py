@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qgis.core import QgsApplication
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import QSize, Qt
-from qgis.PyQt.QtGui import QIcon, QResizeEvent
+from qgis.PyQt.QtGui import QColor, QIcon, QPalette, QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QAction,
     QGridLayout,
@@ -19,6 +19,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 _ICON = 16
+_CONTRAST = 100  # in lightness, 0 to 255
 
 
 class Section(QgsCollapsibleGroupBox):
@@ -101,6 +102,15 @@ def note(text: str = "") -> QLabel:
     return label
 
 
+def small(text: str) -> QLabel:
+    """Label in still smaller print, on one line."""
+    label = QLabel(text)
+    font = label.font()
+    font.setPointSizeF(font.pointSizeF() * 0.85)
+    label.setFont(font)
+    return label
+
+
 def tool_button(action: QAction, text_beside: bool = False) -> QToolButton:
     """Flat button of an action, which also has its shortcut and its tooltip."""
     button = QToolButton()
@@ -111,6 +121,20 @@ def tool_button(action: QAction, text_beside: bool = False) -> QToolButton:
     if text_beside:
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     return button
+
+
+def ink(widget: QWidget) -> QColor:
+    """Colour to write with on a widget's base.
+
+    Themes of QGIS are style sheets, which change some roles of a palette and leave others.
+    """
+    palette = widget.palette()
+    base = palette.color(QPalette.ColorRole.Base).lightness()
+    for role in (QPalette.ColorRole.Text, QPalette.ColorRole.WindowText):
+        colour = palette.color(role)
+        if abs(colour.lightness() - base) > _CONTRAST:
+            return colour
+    return QColor("#1a1a1a" if base > 127 else "#e6e6e6")
 
 
 def theme_icon(name: str) -> QIcon:

@@ -35,7 +35,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train a recipe into a weights file")
     train.add_argument("recipe", help="TOML file")
-    train.add_argument("--images", required=True, help="folder of clean images")
+    train.add_argument("--images", default="", help="folder of clean images")
+    train.add_argument("--noisy", nargs="+", default=[], help="noisy rasters, or one folder")
+    train.add_argument(
+        "--references", nargs="+", default=[],
+        help="a reference raster for each, or one for all; or one folder, matched by name",
+    )  # fmt: skip
+    train.add_argument("--domain", default="auto", help="of rasters: intensity, amplitude, db …")
+    train.add_argument("--looks", type=float, help="of the noisy rasters (default: estimated)")
+    train.add_argument("--held-out", type=float, default=0.0, metavar="SHARE", help="of the data")
+    train.add_argument("--report", default="", help="HTML file to write")
     train.add_argument("--list", help="file naming the images to train on")
     train.add_argument("--validation-list", help="file naming held-out images")
     train.add_argument("--output", help="weights file (default: training/<id>.safetensors)")
@@ -48,7 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     train.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 …")
     train.add_argument("--precision", default="auto", help="bf16 (auto) or fp32")
-    train.add_argument("--half", action="store_true", help="store half-precision weights")
+    train.add_argument(
+        "--half", nargs="?", default="no", const="yes", choices=["no", "yes", "auto"],
+        help="store half-precision weights; auto: where held-out figures do not move",
+    )  # fmt: skip
     train.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
     evaluate = commands.add_parser("evaluate", help="PSNR and SSIM on a folder of clean images")
     evaluate.add_argument("--model", required=True, help="id, weights file, or 'noisy'")
@@ -93,6 +105,10 @@ def _train(options: argparse.Namespace) -> None:
     recipe = read_recipe(options.recipe, options.changes)
     output = Path(options.output or f"training/{recipe.id}.safetensors")
     output.parent.mkdir(parents=True, exist_ok=True)
+    folders = [
+        values[0] if len(values) == 1 and Path(values[0]).is_dir() else ""
+        for values in (options.noisy, options.references)
+    ]
     job = TrainJob(
         recipe,
         images=options.images,
@@ -105,11 +121,19 @@ def _train(options: argparse.Namespace) -> None:
         device=options.device,
         precision=options.precision,
         half=options.half,
+        noisy=[] if folders[0] else options.noisy,
+        references=[] if folders[1] else options.references,
+        noisy_folder=folders[0],
+        reference_folder=folders[1],
+        domain=options.domain,
+        looks=options.looks,
+        validation_share=options.held_out,
+        report=options.report,
     )
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: stopped.append(received))
-    card = job.run(lambda part, text: _say(f"{part:6.1%}  {text}"), lambda: bool(stopped))
+    card = job.run(_tell, lambda: bool(stopped))
     _say(f"{output}  {card.parameters} parameters  {card.quality}")
 
 
@@ -120,6 +144,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     )  # fmt: skip
     for row in job.run(lambda part, text: None, lambda: False):
         _say(str(row))
+
+
+def _tell(part: float, text: str) -> None:
+    if text:
+        _say(f"{part:6.1%}  {text}")
 
 
 def _say(text: str) -> None:

@@ -6,20 +6,17 @@ for temporary files. So a cancelled or failed run leaves nothing, and never half
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.errors import InvalidInput, RasterError
 from ..core.models.registry import free_id
 from ..core.tiling import Window
-from ..raster.creation import check_output, make_workspace
-from ..reports.page import Page
-from ..toolbelt.files import publish
+from ..raster.creation import check_output
 from .despeckling import DespeckleJob, DespeckleResult
 from .finetuning import FineTuneJob, FineTuneResult, IsCancelled, Progress
+from .publishing import between, check_report, lies_in, make_folder, publish_file, write_page
 from .tuning_report import cut_crop, tuning_page
 
 
@@ -41,6 +38,8 @@ class AdaptJob:
         HTML file to write.
     list_folder : str, optional
         Folder of models to add the tuned one to, under an id that none has; made if need be.
+    ensemble : bool
+        As for `DespeckleJob`.
     """
 
     tuning: FineTuneJob
@@ -49,6 +48,7 @@ class AdaptJob:
     creation_options: Sequence[str] = ()
     report: str | None = None
     list_folder: str | None = None
+    ensemble: bool = False
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> AdaptResult:
         """Do the work; on any error or cancel no file is left and old ones are untouched.
@@ -60,12 +60,12 @@ class AdaptJob:
         target = Path(self.tuning.output)
         self.check()
         if self.list_folder:
-            _make_folder(Path(self.list_folder))
+            make_folder(Path(self.list_folder))
         share = 0.8 if self.despeckled else 0.96
         with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
             staged = Path(folder, target.name)
             tuning = replace(self.tuning, output=str(staged), model_id=self._id())
-            tuned = tuning.run(_between(progress, 0.0, share), is_cancelled)
+            tuned = tuning.run(between(progress, 0.0, share), is_cancelled)
             final = replace(tuned, path=str(target))
             page = None
             if self.report:
@@ -75,10 +75,10 @@ class AdaptJob:
             if self.despeckled:
                 job = self._despeckling(staged, tuned)
                 progress(share, "Despeckling with the tuned model.")
-                despeckled = job.run(_between(progress, share, 0.98), is_cancelled)
-            _write(staged, target)
+                despeckled = job.run(between(progress, share, 0.98), is_cancelled)
+            publish_file(staged, target)
             if page is not None and self.report:
-                _write_page(page, self.report)
+                write_page(page, self.report)
         listed = self._add_to_list(target, tuned)
         progress(1.0, "")
         return AdaptResult(final, despeckled, self.report or "", listed)
@@ -100,7 +100,7 @@ class AdaptJob:
         """The id wanted; where it goes into the list, one that is free."""
         target = Path(self.tuning.output)
         wanted = self.tuning.model_id or target.stem
-        if not self.list_folder or _lies_in(target, Path(self.list_folder)):
+        if not self.list_folder or lies_in(target, Path(self.list_folder)):
             return wanted
         folders = [Path(folder) for folder in (*self.tuning.model_folders, self.list_folder)]
         return free_id(wanted, folders)
@@ -121,16 +121,17 @@ class AdaptJob:
             precision=tuning.precision,
             creation_options=self.creation_options,
             python=tuning.python,
+            ensemble=self.ensemble,
         )
 
     def _add_to_list(self, model: Path, tuned: FineTuneResult) -> str:
         if not self.list_folder:
             return ""
         folder = Path(self.list_folder)
-        if _lies_in(model, folder):
+        if lies_in(model, folder):
             return str(model)
         path = folder / f"{tuned.tuned.card.id}.safetensors"
-        _write(model, path)
+        publish_file(model, path)
         return str(path)
 
 
@@ -152,53 +153,3 @@ class AdaptResult:
     despeckled: DespeckleResult | None
     report: str
     listed: str
-
-
-def check_report(path: str) -> None:
-    """Refuse a report that could not be written.
-
-    Raises
-    ------
-    InvalidInput, RasterError
-    """
-    target = Path(path)
-    if not target.parent.is_dir():
-        raise InvalidInput(f"There is no folder {target.parent}; make it, or choose another one.")
-    if target.is_dir():
-        raise InvalidInput(f"The report {target} is a folder; give the name of a file in it.")
-    os.rmdir(make_workspace(target))
-
-
-def _between(progress: Progress, start: float, end: float) -> Progress:
-    return lambda part, text: progress(start + (end - start) * part, text)
-
-
-def _lies_in(path: Path, folder: Path) -> bool:
-    return os.path.realpath(path.parent) == os.path.realpath(folder)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(
-            f"The folder of models {folder} cannot be made ({error.strerror}); choose another one "
-            "in the options, or do not add the model to the list."
-        ) from error
-    os.rmdir(make_workspace(folder / "model"))
-
-
-def _write_page(page: Page, target: str) -> None:
-    try:
-        page.write(target)
-    except OSError as error:
-        raise RasterError(f"The report {target} cannot be written ({error.strerror}).") from error
-
-
-def _write(source: Path, target: Path) -> None:
-    try:
-        publish(source, target)
-    except OSError as error:
-        raise RasterError(
-            f"{target} cannot be written ({error.strerror}). Choose another folder, or free it."
-        ) from error

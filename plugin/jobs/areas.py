@@ -13,6 +13,7 @@ from ..core.tiling import Window
 from ..raster.polygons import PolygonMask
 from ..raster.source import RasterSource
 from .preview_image import Preview
+from .scene_cache import file_stamp
 from .statistics import AreaRecord, measure_area
 
 FloatArray = npt.NDArray[np.float32]
@@ -44,6 +45,7 @@ def measure_drawn(
     preview: Preview | None,
     estimate: FloatArray | None,
     is_cancelled: IsCancelled,
+    cache: PixelCache | None = None,
 ) -> AreaRecord:
     """Measure an area as `StatisticsJob` does, the preview in place of a despeckled raster.
 
@@ -56,6 +58,8 @@ def measure_drawn(
     estimate : ndarray of float32, optional
         The preview's estimate, turned as it is shown.
     is_cancelled : callable
+    cache : PixelCache, optional
+        Where pixels read from the file are kept for the next time, while an area is drawn.
 
     Raises
     ------
@@ -77,6 +81,9 @@ def measure_drawn(
             return measure_area(
                 mask, bounds, before, after, preview.scene.domain, is_cancelled=is_cancelled
             )
+    if cache is not None and bounds is not None and bounds.area <= PixelCache.MOST_PIXELS:
+        pixels, domain = cache.around(request, bounds)
+        return measure_area(mask, bounds, pixels, after, domain, is_cancelled=is_cancelled)
     with RasterSource(request.path, [request.band], request.domain) as source:
 
         def read(part: Window) -> tuple[FloatArray, BoolArray]:
@@ -89,25 +96,64 @@ class _Pixels:
     """Pixels of a window of the raster that lie in memory; all others are invalid."""
 
     def __init__(self, values: FloatArray, window: Window) -> None:
-        self._values, self._window = values, window
+        self._values, self.window = values, window
 
     def __call__(self, window: Window) -> tuple[FloatArray, BoolArray]:
-        part = window.intersection(self._window)
+        part = window.intersection(self.window)
         if part == window:
-            values = self._values[_place(window, self._window)]
+            values = self._values[_place(window, self.window)]
         else:
             values = np.full((window.height, window.width), np.nan, np.float32)
             if part is not None:
-                values[_place(part, window)] = self._values[_place(part, self._window)]
+                values[_place(part, window)] = self._values[_place(part, self.window)]
         valid = np.isfinite(values)
         return np.where(valid, values, np.float32(0)), valid
 
     def has_any(self, window: Window) -> bool:
         """Tell whether there is a valid pixel in a window."""
-        part = window.intersection(self._window)
-        return part is not None and bool(
-            np.isfinite(self._values[_place(part, self._window)]).any()
-        )
+        part = window.intersection(self.window)
+        return part is not None and bool(np.isfinite(self._values[_place(part, self.window)]).any())
+
+
+class PixelCache:
+    """The pixels around the area last measured, so that its next shape reads no file.
+
+    To be used by one thread at a time.
+    """
+
+    MOST_PIXELS = 4 * 2**20
+
+    def __init__(self) -> None:
+        self._key: tuple[object, ...] = ()
+        self._pixels: _Pixels | None = None
+        self._domain = ""
+
+    def around(self, request: AreaRequest, bounds: Window) -> tuple[_Pixels, str]:
+        """Pixels of a window within the raster, and what the raster was taken for.
+
+        Raises
+        ------
+        InvalidInput, RasterError
+        """
+        key = (request.path, file_stamp(request.path), request.band, request.domain)
+        if self._pixels is None or key != self._key or not self._pixels.window.contains(bounds):
+            self._pixels = None
+            with RasterSource(request.path, [request.band], request.domain) as source:
+                window = _grown(bounds, Window(0, 0, source.width, source.height))
+                values, valid = source.read(request.band, window)
+                self._pixels = _Pixels(np.where(valid, values, np.float32(np.nan)), window)
+                self._domain = source.domain
+            self._key = key
+        return self._pixels, self._domain
+
+
+def _grown(bounds: Window, whole: Window) -> Window:
+    """Window with room for the area to be drawn on."""
+    margin = max(bounds.width, bounds.height) // 4 + 16
+    grown = Window(
+        bounds.x - margin, bounds.y - margin, bounds.width + 2 * margin, bounds.height + 2 * margin
+    )
+    return grown.intersection(whole) or bounds
 
 
 def _place(part: Window, whole: Window) -> tuple[slice, slice]:

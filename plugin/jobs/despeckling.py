@@ -6,13 +6,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.errors import Cancelled, InvalidInput
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
+from ..core.noise_fit import NoiseFit, NoiseMoments
 from ..core.quality import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
 from ..engine.client import Engine, Loaded, TileRequest, TileResult, shared_engine
@@ -20,9 +21,18 @@ from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
-from .checks import check_model, check_positive, check_tile_size
+from .checks import (
+    EXTRA_MAPS,
+    check_maps,
+    check_model,
+    check_positive,
+    check_stages,
+    check_tile_size,
+)
 from .knob import choose_knob, correlation_warnings
+from .maps import ReadMap, map_on
 from .messages import Caution
+from .scene_model import scene_model
 from .scenes import IsCancelled, Progress, measure_bands, output_domain, settle_looks, window_in
 
 _TILE = 512
@@ -57,10 +67,23 @@ class DespeckleJob:
         Side of a tile without halo; 0 chooses.
     creation_options : sequence of str
         "NAME=VALUE" of the output's driver.
+    looks_map : str, optional
+        Raster on the input's pixel grid whose first band holds the looks of every pixel, for
+        models of `registry.LOOKS_MAPS`; where it has none, ``looks`` holds.
+    class_map : str, optional
+        The same, its first band the number of every pixel's class, from 1 in the order of the
+        card's classes, for models of `registry.CLASS_MAPS`; elsewhere their classifier decides.
     ratio, slope, bias : str, optional
         More rasters to write: input/estimate; a and b of an affine model (intensity).
     python : str, optional
         Interpreter of the engine.
+    ensemble : bool
+        Mean over the 8 flips and rotations: 8 times the cost, less error.
+    noise, noise_level : str, optional
+        More rasters to write: the speckle, and its relative standard deviation, as the model
+        estimates them (see `ModelCard.maps`).
+    stages : int
+        Stages of an unrolled network to run (ScaoedNet); 0 for all.
     """
 
     input: str
@@ -82,6 +105,12 @@ class DespeckleJob:
     python: str | None = None
     model_folders: Sequence[str] = ()
     knob_auto: bool = False
+    ensemble: bool = False
+    noise: str | None = None
+    noise_level: str | None = None
+    stages: int = 0
+    looks_map: str | None = None
+    class_map: str | None = None
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> DespeckleResult:
         """Do the work; on any error or cancel no output is left and old ones are untouched.
@@ -107,8 +136,15 @@ class DespeckleJob:
             window = window_in(source, self.extent)
             scene = measure_bands(source, is_cancelled)
             looks = settle_looks(self.looks, scene, progress)
-            with shared_engine(self.python, is_cancelled) as engine:
-                loaded = engine.load(path, self.device, self.precision, is_cancelled)
+            with ExitStack() as stack:
+                engine = stack.enter_context(shared_engine(self.python, is_cancelled))
+                if card.per_scene:
+                    progress(0.0, "Measuring what the model normalises by, on the whole scene.")
+                own = stack.enter_context(
+                    scene_model(engine, path, card, source, scene, looks, self.device, is_cancelled)
+                )
+                loaded = engine.load(own, self.device, self.precision, is_cancelled)
+                loaded = replace(loaded, card=card)
                 progress(0.0, f"Model {card.id}: {loaded.reason}.")
                 doubts = self._doubts(card, scene, looks)
                 try:
@@ -141,6 +177,7 @@ class DespeckleJob:
             pixels=window.area * len(source.bands),
             seconds=time.perf_counter() - started,
             warnings=run.warnings,
+            noise=run.noise_fit(progress),
         )
 
     def check(self) -> None:
@@ -154,11 +191,17 @@ class DespeckleJob:
         check_positive("KNOB", self.knob)
         check_tile_size(self.tile_size)
         card = ModelCard.read(self._model_path())
-        maps = {"SLOPE": self.slope, "BIAS": self.bias}
+        maps = {
+            "SLOPE": self.slope, "BIAS": self.bias,
+            "NOISE": self.noise, "NOISE_LEVEL": self.noise_level,
+        }  # fmt: skip
         wanted = [name for name, path in maps.items() if path]
         check_model(card, self.knob, wanted, self.knob_auto)
+        check_stages(card, self.stages)
+        check_maps(card, self.looks_map, self.class_map)
+        inputs = [path for path in (self.input, self.looks_map, self.class_map) if path]
         for output in self._outputs().values():
-            check_output(output, [self.input])
+            check_output(output, inputs)
 
     def _doubts(
         self, card: ModelCard, scene: dict[int, SceneStatistics], looks: float
@@ -184,6 +227,7 @@ class DespeckleJob:
     def _outputs(self) -> dict[str, str]:
         named = {
             "OUTPUT": self.output, "RATIO": self.ratio, "SLOPE": self.slope, "BIAS": self.bias,
+            "NOISE": self.noise, "NOISE_LEVEL": self.noise_level,
         }  # fmt: skip
         outputs = {name: path for name, path in named.items() if path}
         if len(set(outputs.values())) < len(outputs):
@@ -195,7 +239,8 @@ class DespeckleJob:
 class DespeckleResult:
     """What a `DespeckleJob` did; ratio statistics are of input / estimate in intensity.
 
-    ``correlation`` is that of neighbouring speckle, None where it could not be measured.
+    ``correlation`` is that of neighbouring speckle, None where it could not be measured;
+    ``noise`` are the densities fitted to the speckle estimated, where that is an output.
     """
 
     paths: dict[str, str]
@@ -211,6 +256,7 @@ class DespeckleResult:
     pixels: int
     seconds: float
     warnings: list[str] = field(default_factory=list)
+    noise: NoiseFit | None = None
 
 
 def _correlation(bands: Iterable[SceneStatistics]) -> float | None:
@@ -239,7 +285,9 @@ class _Run:
         self.job, self.source, self.window, self.engine = job, source, window, engine
         self.card, self.scene, self.looks = loaded.card, scene, looks
         self.loaded, self.knob = loaded, knob
+        self.maps: dict[str, ReadMap] = {}
         self.ratio = StreamingMoments()
+        self.noise = NoiseMoments()
         self.warnings: list[str] = []
 
     def run(self, progress: Progress, is_cancelled: IsCancelled) -> None:
@@ -256,6 +304,11 @@ class _Run:
                 name: stack.enter_context(self._writer(name, path))
                 for name, path in self.job._outputs().items()
             }
+            for name, path in (
+                ("looks_map", self.job.looks_map), ("class_map", self.job.class_map),
+            ):  # fmt: skip
+                if path:
+                    self.maps[name] = stack.enter_context(map_on(self.source, path, name.upper()))
             waiting: deque[_Pending] = deque()
             todo = iter(work)
             while True:
@@ -282,14 +335,30 @@ class _Run:
                 self.warnings.append(warning)
                 progress(part, Caution(warning))
 
+    def noise_fit(self, progress: Progress) -> NoiseFit | None:
+        """Densities of the estimated speckle, where it was asked for and is not constant."""
+        if not self.job.noise:
+            return None
+        try:
+            fit = self.noise.fit()
+        except InvalidInput:
+            return None
+        progress(1.0, fit.describe())
+        return fit
+
     def _submit(self, index: int, band: int, tile: Tile) -> _Pending:
         intensity, valid = self.source.read(band, tile.source)
         scene = self.scene[band]
         scale = self.card.scene_scale(scene.mean, scene.geometric_mean)
-        maps = ("a", "b") if self.job.slope or self.job.bias else ()
+        maps = ["a", "b"] if self.job.slope or self.job.bias else []
+        maps += [EXTRA_MAPS[name] for name in self.job._outputs() if name in EXTRA_MAPS]
         ticket = self.engine.submit(
-            TileRequest(intensity, valid, tile.inner, scale, self.looks, self.knob, ("x", *maps))
-        )
+            TileRequest(
+                intensity, valid, tile.inner, scale, self.looks, self.knob, ("x", *maps),
+                ensemble=self.job.ensemble, stages=self.job.stages,
+                maps={name: read(tile.source) for name, read in self.maps.items()},
+            )
+        )  # fmt: skip
         inner = tile.inner
         rows, columns = slice(inner.y, inner.bottom), slice(inner.x, inner.right)
         return _Pending(ticket, index, tile, intensity[rows, columns], valid[rows, columns])
@@ -302,7 +371,9 @@ class _Run:
         arrays = dict(result.arrays)
         arrays["ratio"] = intensity / arrays["x"]
         self.ratio.add(arrays["ratio"][valid])
-        names = {"OUTPUT": "x", "RATIO": "ratio", "SLOPE": "a", "BIAS": "b"}
+        names = {"OUTPUT": "x", "RATIO": "ratio", "SLOPE": "a", "BIAS": "b", **EXTRA_MAPS}
+        if self.job.noise:
+            self.noise.add(arrays["noise"])
         for name, writer in writers.items():
             writer.write(pending.place, place, arrays[names[name]], valid)
 
@@ -315,10 +386,18 @@ class _Run:
             "SPECKLESS_KNOB": f"{self.knob or self.looks:.6g}",
             "SPECKLESS_CONTENT": {
                 "OUTPUT": "despeckled", "RATIO": "input / despeckled", "SLOPE": "a", "BIAS": "b",
+                "NOISE": "estimated speckle",
+                "NOISE_LEVEL": "estimated relative standard deviation of the speckle",
             }[name],
             "SPECKLESS_DOMAIN": self.source.domain,
             "SPECKLESS_PRECISION": self.loaded.precision,
+            **({"SPECKLESS_STAGES": str(self.job.stages or self.card.stages)}
+               if self.card.stages else {}),
+            "SPECKLESS_SELF_ENSEMBLE": "yes" if self.job.ensemble else "no",
         }  # fmt: skip
+        for map_name, given in (("LOOKS", self.job.looks_map), ("CLASS", self.job.class_map)):
+            if given:
+                tags[f"SPECKLESS_{map_name}_MAP"] = Path(given).name
         return RasterWriter(
             path,
             self.source,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..engine.client import Hello, shared_engine
+from ..engine.client import Engine, Hello, shared_engine
 from ..engine.interpreter import cure
 
 
@@ -21,5 +21,22 @@ def describe_engine(python: str | None, is_cancelled: Callable[[], bool]) -> tup
     Cancelled, EngineError
     """
     with shared_engine(python, is_cancelled) as engine:
+        hello = engine.start(is_cancelled)
+    return hello, cure(hello) if hello.problem else ""
+
+
+def try_engine(
+    python: str | None,
+    threads: int | None,
+    memory: int | None,
+    is_cancelled: Callable[[], bool],
+) -> tuple[Hello, str]:
+    """Start an engine of its own for a moment, whatever the shared one does; see `describe_engine`.
+
+    Raises
+    ------
+    Cancelled, EngineError, InvalidInput
+    """
+    with Engine(python, threads=threads, memory=memory) as engine:
         hello = engine.start(is_cancelled)
     return hello, cure(hello) if hello.problem else ""

@@ -68,7 +68,7 @@ class EvaluateJob:
         """
         import torch
 
-        from ..core.despeckling import despeckle_tile
+        from ..core.despeckling import despeckle_tile, freeze_on
         from ..core.models.weights import load_model
 
         paths = list_images(self.images, self.image_list)
@@ -92,8 +92,10 @@ class EvaluateJob:
                     scale = model.card.scene_scale(
                         float(noisy.mean()), float(np.exp(np.log(positive).mean()))
                     )
+                    valid = np.ones(noisy.shape, bool)
+                    freeze_on(model, noisy, valid, scale, level)
                     estimate = despeckle_tile(
-                        model, noisy, np.ones(noisy.shape, bool), scale=scale, looks=level,
+                        model, noisy, valid, scale=scale, looks=level,
                         device=self.device, precision=self.precision,
                     )["x"]  # fmt: skip
                 figures.append((psnr(clean, estimate), ssim(clean, estimate)))

@@ -7,7 +7,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,11 +24,12 @@ from ..core.speckle import speckle_correlation
 from ..core.tiling import Window
 from ..core.tuning import Scene, TuningRecipe, training_windows
 from ..engine.client import Tuned, TuningRequest, shared_engine
+from ..raster.alignment import AlignedSource, pixel_offset
 from ..raster.creation import make_workspace
 from ..raster.source import RasterSource
-from .checks import check_affine, check_positive
+from .checks import check_positive, settle_method
 from .finetune_result import FineTuneResult
-from .messages import Caution
+from .messages import Caution, Epoch
 from .scenes import IsCancelled, Progress, measure_bands, settle_looks
 
 BoolArray = npt.NDArray[np.bool_]
@@ -42,9 +44,13 @@ _WHITE = 0.1
 _MAX_STRIDE = 4
 
 
+# Of the papers: DoPAMINE's and deSpeckNet's; that of AINDNet does not say.
+EPOCHS = {"aft": 10, "despecknet": 1, "transfer": 10, "retrain": 10}
+
+
 @dataclass(frozen=True)
 class FineTuneJob:
-    """Fine-tune an affine model on a raster.
+    """Fine-tune a model on a raster.
 
     Attributes
     ----------
@@ -64,7 +70,9 @@ class FineTuneJob:
         Part of the raster to learn from, in pixels.
     area : callable, optional
         Gives the mask of the pixels to learn from in a window (polygons, say).
-    epochs, learning_rate, augment, depth, patience, seed
+    epochs : int
+        0 takes the method's own, `EPOCHS`.
+    learning_rate, augment, depth, patience, seed
         See `core.tuning.TuningRecipe`.
     stride : int
         See there; 0 takes the least at which the speckle looks white.
@@ -76,6 +84,13 @@ class FineTuneJob:
         Of the model in lists.
     model_id : str
         Of the model in lists; by default the output's name.
+    method : str
+        "auto" goes by the model, see `checks.settle_method`; else one of `tuning.METHODS`.
+    reference : str, optional
+        Raster of speckle-free values on the same pixels, for the methods that learn from
+        pairs; its bands and domain are those of the input.
+    clean, noisy, variation : float
+        See `core.tuning.TuningRecipe`.
     checkpoint : str, optional
         File to resume from; by default one in the folder for temporary files, found again by
         a job of the same input and settings.
@@ -91,7 +106,7 @@ class FineTuneJob:
     knob: float | None = None
     extent: Window | None = None
     area: Callable[[Window], BoolArray] | None = None
-    epochs: int = 10
+    epochs: int = 0
     learning_rate: float = 0.0
     augment: bool = True
     depth: str = "full"
@@ -103,6 +118,11 @@ class FineTuneJob:
     precision: str = "auto"
     title: str = ""
     model_id: str = ""
+    method: str = "auto"
+    reference: str | None = None
+    clean: float = 0.01
+    noisy: float = 1.0
+    variation: float = 0.0
     checkpoint: str | None = None
     python: str | None = None
     model_folders: Sequence[str] = ()
@@ -115,12 +135,12 @@ class FineTuneJob:
         Cancelled, EngineError, InvalidInput, ModelError, RasterError
         """
         started = time.perf_counter()
-        self._recipe(1.0, 1)  # refuses bad settings before anything is read
         check_positive("LOOKS", self.looks)
         check_positive("KNOB", self.knob)
         path = self.model_path()
         card = ModelCard.read(path)
-        check_affine(card)
+        method = settle_method(card, self.method, self.reference)
+        self._recipe(1.0, 1, method)  # refuses bad settings before anything is read
         self.check_output()
         with RasterSource(self.input, self.bands, self.domain) as source:
             progress(0.0, f"Domain: {source.domain} ({source.domain_reason}).")
@@ -130,11 +150,14 @@ class FineTuneJob:
                 band: card.scene_scale(figures.mean, figures.geometric_mean)
                 for band, figures in statistics.items()
             }
-            scenes = self._scenes(source, card.halo, scales, is_cancelled)
+            with ExitStack() as stack:
+                references = self._references(stack, source)
+                scenes = self._scenes(source, references, card.halo, scales, is_cancelled)
             domain = source.domain
         warnings: list[str] = []
-        correlation, stride = self._whiten(scenes, warnings)
-        recipe = self._recipe(self.knob or looks, stride)
+        correlated = any(band.correlated for band in statistics.values())
+        correlation, stride = self._whiten(scenes, correlated, method, warnings)
+        recipe = self._recipe(self.knob or looks, stride, method, correlated)
         for warning in warnings:
             progress(0.0, Caution(warning))
         request = self._request(path, card, scenes, recipe, looks)
@@ -155,16 +178,23 @@ class FineTuneJob:
             warnings=[*warnings, *tuned.warnings],
         )
 
-    def _recipe(self, looks: float, stride: int) -> TuningRecipe:
+    def _recipe(
+        self, looks: float, stride: int, method: str, cautious: bool = False
+    ) -> TuningRecipe:
         return TuningRecipe(
             looks=looks,
             augment=self.augment,
             depth=self.depth,
             learning_rate=self.learning_rate,
-            epochs=self.epochs,
+            epochs=self.epochs or EPOCHS[method],
             patience=self.patience,
             stride=stride,
+            cautious=cautious,
             seed=self.seed,
+            method=method,
+            clean=self.clean,
+            noisy=self.noisy,
+            variation=self.variation,
         )
 
     def model_path(self) -> Path:
@@ -198,9 +228,18 @@ class FineTuneJob:
             raise InvalidInput("The tuned model must not overwrite the one it starts from.")
         os.rmdir(make_workspace(output))
 
+    def _references(self, stack: ExitStack, source: RasterSource) -> dict[int, AlignedSource]:
+        """The reference of each band, read on the pixels of the input."""
+        if not self.reference:
+            return {}
+        other = stack.enter_context(RasterSource(self.reference, source.bands, source.domain))
+        offset = pixel_offset(source, other)
+        return {band: AlignedSource(other, band, offset) for band in source.bands}
+
     def _scenes(
         self,
         source: RasterSource,
+        references: Mapping[int, AlignedSource],
         halo: int,
         scales: dict[int, float],
         is_cancelled: IsCancelled,
@@ -215,7 +254,8 @@ class FineTuneJob:
 
             def read(window: Window) -> Scene | None:
                 _stop_if(is_cancelled)
-                return self._scene(source, band, window, halo, scale)  # noqa: B023
+                reference = references.get(band)  # noqa: B023
+                return self._scene(source, reference, band, window, halo, scale)  # noqa: B023
 
             def fit(window: Window) -> bool:
                 return read(window) is not None
@@ -231,7 +271,13 @@ class FineTuneJob:
         return scenes
 
     def _scene(
-        self, source: RasterSource, band: int, core: Window, halo: int, scale: float
+        self,
+        source: RasterSource,
+        reference: AlignedSource | None,
+        band: int,
+        core: Window,
+        halo: int,
+        scale: float,
     ) -> Scene | None:
         """A window with its halo; None where too few of its pixels are to be learnt from."""
         mask = np.ones((core.height, core.width), bool) if self.area is None else self.area(core)
@@ -245,10 +291,16 @@ class FineTuneJob:
         area = np.zeros(valid.shape, bool)
         y, x = core.y - wide.y, core.x - wide.x
         area[y : y + core.height, x : x + core.width] = mask
-        scene = Scene(intensity, valid, scale, area)
+        label = None
+        if reference is not None:
+            values, known = reference(wide)
+            label = np.where(known, values, np.float32(np.nan))
+        scene = Scene(intensity, valid, scale, area, label)
         return scene if scene.usable().sum() >= _LEAST_USABLE else None
 
-    def _whiten(self, scenes: list[Scene], warnings: list[str]) -> tuple[float, int]:
+    def _whiten(
+        self, scenes: list[Scene], correlated: bool, method: str, warnings: list[str]
+    ) -> tuple[float, int]:
         """Correlation of neighbouring speckle, and the stride to use."""
 
         def correlation(lag: int) -> float:
@@ -261,21 +313,25 @@ class FineTuneJob:
             return median(values) if values else 0.0
 
         near = correlation(1)
-        if near > _WHITE and self.stride == 1:
+        if method != "aft":
+            return near, 1
+        if not correlated:
+            return near, self.stride or 1
+        if self.stride == 1:
             warnings.append(
                 f"The speckle of neighbouring pixels is correlated ({near:.2f}): the fine-tuning "
                 "will leave too much of it. Use a larger stride, or a lower knob."
             )
         if self.stride:
             return near, self.stride
-        stride = 1
+        # Correlated between neighbours, or it would not be here.
+        stride = 2
         while stride < _MAX_STRIDE and correlation(stride) > _WHITE:
             stride += 1
-        if stride > 1:
-            warnings.append(
-                f"The speckle of neighbouring pixels is correlated ({near:.2f}): learning from "
-                f"every {stride}. pixel."
-            )
+        warnings.append(
+            f"The speckle of neighbouring pixels is correlated ({near:.2f}): learning from "
+            f"every {stride}. pixel."
+        )
         return near, stride
 
     def _request(
@@ -309,6 +365,8 @@ class FineTuneJob:
         for scene in scenes:
             digest.update(np.ascontiguousarray(scene.intensity).tobytes())
             digest.update(scene.usable().tobytes())
+            if scene.reference is not None:
+                digest.update(np.ascontiguousarray(scene.reference).tobytes())
         name = f"speckless-tuning-{digest.hexdigest()[:24]}.checkpoint"
         return Path(tempfile.gettempdir(), name)
 
@@ -318,7 +376,7 @@ class FineTuneJob:
         def tell(part: float, history: list[dict[str, float]]) -> None:
             nonlocal told
             for entry in history[told:]:
-                progress(part, _epoch_text(entry))
+                progress(part, Epoch(_epoch_text(entry, request.recipe.method), entry))
             told = max(told, len(history))
             progress(part, "")
 
@@ -326,12 +384,13 @@ class FineTuneJob:
             return engine.finetune(request, tell, is_cancelled)
 
 
-def _epoch_text(entry: dict[str, Any]) -> str:
-    risk = f"estimated risk {entry['risk']:.4g} ± {entry['risk_standard_error']:.2g}"
+def _epoch_text(entry: dict[str, Any], method: str) -> str:
+    what, when = ("estimated risk", "Epoch") if method == "aft" else ("held-out loss", "Check")
+    risk = f"{what} {entry['risk']:.4g} ± {entry['risk_standard_error']:.2g}"
     if not entry["epoch"]:
         return f"Before: {risk}."
     change = f"change {entry['change']:+.3g} ± {entry['change_standard_error']:.2g}"
-    return f"Epoch {entry['epoch']:g}: {risk}, {change}."
+    return f"{when} {entry['epoch']:g}: {risk}, {change}."
 
 
 def _stop_if(is_cancelled: IsCancelled) -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..core.affine import moments
 from ..core.errors import Cancelled, InvalidInput
 from ..core.models.registry import DEFAULT_MODEL
-from ..core.risk import best_knob
+from ..core.risk import KnobRisk, best_knob
 from ..core.tiling import Tile, Window, plan_tiles
 from ..core.tuning import training_windows
 from ..engine.client import Engine, Loaded, TileRequest
@@ -22,6 +22,9 @@ from ..raster.source import RasterSource
 
 Array = npt.NDArray[Any]
 IsCancelled = Callable[[], bool]
+# Intensity, mean, relative variance and weight of a window, by band and window.
+Part = tuple[Array, Array, Array, Array]
+Known = dict[tuple[int, Window], Part]
 
 # Enough to find the knob within a factor of 2 (`./run bench risk`).
 _PIXELS = 512 * 512
@@ -54,6 +57,9 @@ class ChosenKnob:
         The range.
     pixels : int
         The choice rests on.
+    curve : KnobRisk or None
+        What it was chosen by; squared error over the squared mean of the surroundings, or over
+        the squared scale of the scene, by the model's kind.
     """
 
     knob: float
@@ -61,6 +67,7 @@ class ChosenKnob:
     low: float
     high: float
     pixels: int
+    curve: KnobRisk | None = None
 
     def describe(self) -> str:
         """What the user is told."""
@@ -80,6 +87,7 @@ def choose_knob(
     scene: dict[int, SceneStatistics],
     looks: float,
     is_cancelled: IsCancelled,
+    known: Known | None = None,
 ) -> ChosenKnob:
     """Find the knob of an affine model at which its estimated risk is least.
 
@@ -100,12 +108,16 @@ def choose_knob(
         Statistics of the source's bands.
     looks : float
     is_cancelled : callable
+    known : dict, optional
+        Filled with the windows that are computed: given again after a cancelled call with the
+        same model, raster and looks, it goes on from there.
 
     Raises
     ------
     Cancelled, EngineError, InvalidInput, RasterError
     """
-    parts = list(_parts(source, engine, loaded, scene, looks, is_cancelled))
+    known = {} if known is None else known
+    parts = list(_parts(source, engine, loaded, scene, looks, is_cancelled, known))
     z, mean, relative, weight = (_mosaic([part[index] for part in parts]) for index in range(4))
     valid = weight > 0
     try:
@@ -113,7 +125,7 @@ def choose_knob(
     except InvalidInput as error:
         raise InvalidInput(_TOO_FEW) from error
     low, high = (float(found.curve.knobs[end]) for end in (0, -1))
-    return ChosenKnob(found.knob, found.at_edge, low, high, int(valid.sum()))
+    return ChosenKnob(found.knob, found.at_edge, low, high, int(valid.sum()), found.curve)
 
 
 def correlation_warnings(
@@ -158,33 +170,46 @@ def _parts(
     scene: dict[int, SceneStatistics],
     looks: float,
     is_cancelled: IsCancelled,
-) -> Iterable[tuple[Array, Array, Array, Array]]:
+    known: Known,
+) -> Iterable[Part]:
     """Intensity, mean, relative variance and weight of each window, 0 where not to be used."""
     relative_error = loaded.card.scale == "geometric"
-    waiting: deque[tuple[int, Array, Array, float]] = deque()
+    waiting: deque[tuple[tuple[int, Window], int, Array, Array, float]] = deque()
+
+    def fetch() -> Part:
+        key, *pending = waiting.popleft()
+        known[key] = _part(engine, tuple(pending), relative_error, looks, is_cancelled)
+        return known[key]
+
     for band, tile in _tiles(source, loaded, is_cancelled):
         if is_cancelled():
             raise Cancelled("Despeckling was cancelled.")
+        key = (band, tile.core)
+        if key in known:
+            while waiting:  # in their order, for the same figures however often it stopped
+                yield fetch()
+            yield known[key]
+            continue
         intensity, valid = source.read(band, tile.source)
         scale = loaded.card.scene_scale(scene[band].mean, scene[band].geometric_mean)
-        request = TileRequest(intensity, valid, tile.inner, scale, looks, None, ("a", "b"))
+        request = TileRequest(intensity, valid, tile.inner, scale, looks, None, ("a", "b"), loaded)
         ticket = engine.submit(request, is_cancelled)
         inner = tile.inner
         inside = np.s_[inner.y : inner.bottom, inner.x : inner.right]
-        waiting.append((ticket, intensity[inside], valid[inside], scale))
+        waiting.append((key, ticket, intensity[inside], valid[inside], scale))
         if len(waiting) >= _IN_FLIGHT:
-            yield _part(engine, waiting.popleft(), relative_error, looks, is_cancelled)
+            yield fetch()
     while waiting:
-        yield _part(engine, waiting.popleft(), relative_error, looks, is_cancelled)
+        yield fetch()
 
 
 def _part(
     engine: Engine,
-    pending: tuple[int, Array, Array, float],
+    pending: tuple[Any, ...],
     relative_error: bool,
     looks: float,
     is_cancelled: IsCancelled,
-) -> tuple[Array, Array, Array, Array]:
+) -> Part:
     ticket, z, valid, scale = pending
     maps = engine.result(ticket, is_cancelled).arrays
     mean, relative = moments(maps["a"], maps["b"], looks)

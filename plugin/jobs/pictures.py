@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from ..core.display import (
 from .preview_image import Preview
 
 FloatArray = npt.NDArray[np.float32]
+
+_GRAYS = np.arange(256, dtype=np.uint32) * np.uint32(0x010101) | np.uint32(0xFF000000)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ class Picture:
     part : float
         Of the preview's tiles that are in.
     legend : (float, float) or None
-        Values of the darkest and the brightest colour, where the layer's style does not tell.
+        Values of the first and the last colour, where the layer's style does not tell.
+    scale : ndarray of uint32 or None
+        The colours from one end of the legend to the other; even in the value, of a ratio in
+        its logarithm, so that 1 is in the middle.
     """
 
     preview: Preview
@@ -68,6 +74,7 @@ class Picture:
     part: float
     palette: Palette
     legend: tuple[float, float] | None = None
+    scale: Colours | None = None
 
 
 def draw(
@@ -94,7 +101,7 @@ def draw(
     """
     if view not in preview.views:
         view = "despeckled"
-    if not preview.turns_at_once:
+    if not preview.turns_to(knob):
         knob = preview.knob
     estimate = preview.turned(knob)
     table = palette.layer
@@ -102,18 +109,21 @@ def draw(
         domain = preview.scene.domain
         table = gray_table(*stretch(preview.intensity, domain), domain)
     legend: tuple[float, float] | None = None
+    scale: Colours | None = None
     if view == "ratio":
-        spread = 3 / preview.looks**0.5
-        legend = (max(0.0, 1 - spread), 1 + spread)
-        colours = colour(preview.intensity / estimate, gray_table(*legend))
+        # Three standard deviations of speckle up, and as many decibels down.
+        bound = 1 + 3 / preview.looks**0.5
+        legend, scale = (1 / bound, bound), _GRAYS
+        decibels = 10 * math.log10(bound)
+        colours = colour(preview.intensity / estimate, gray_table(-decibels, decibels, "db"))
     elif view == "difference":
         values = difference(preview.intensity, estimate, preview.scene.domain)
         bound = symmetric_bound(values)
-        legend = (-bound, bound)
-        colours = colour_scale(values, -bound, bound, palette.diverging)
+        legend, scale = (-bound, bound), palette.diverging
+        colours = colour_scale(values, -bound, bound, scale)
     elif view == "a":
-        legend = (0.0, 1.0)
-        colours = colour_scale(preview.maps(knob)[0], 0, 1, palette.rising)
+        legend, scale = (0.0, 1.0), palette.rising
+        colours = colour_scale(preview.maps(knob)[0], 0, 1, scale)
     else:
         values = estimate if view == "despeckled" else preview.maps(knob)[1]
         colours = colour(np.ascontiguousarray(values), table)
@@ -124,4 +134,4 @@ def draw(
         and before.part == part
     )
     original = before.original if same and before else colour(preview.intensity, table)
-    return Picture(preview, colours, original, estimate, view, knob, part, palette, legend)
+    return Picture(preview, colours, original, estimate, view, knob, part, palette, legend, scale)

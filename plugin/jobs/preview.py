@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import Cancelled, InvalidInput
+from ..core.knob_stack import KnobStack, anchors_for
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
 from ..core.tiling import Tile, Window, plan_tiles
 from ..engine.client import TileRequest, shared_engine
 from ..raster.source import RasterSource
 from .preview_image import Preview
-from .scene_cache import Scene, SceneCache, file_stamp
+from .scene_cache import SceneCache, file_stamp
+from .scene_model import scene_model
+from .tile_cache import Arrays, TileCache
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
@@ -86,7 +91,8 @@ class PreviewMaker:
 
     def __init__(self, scenes: SceneCache, cache_bytes: int = _CACHE_BYTES) -> None:
         self._scenes = scenes
-        self._tiles = _TileCache(cache_bytes)
+        self._tiles = TileCache(cache_bytes)
+        self._stack: _Stack | None = None  # of the last preview
 
     def make(self, request: PreviewRequest, report: Report, is_cancelled: IsCancelled) -> Preview:
         """Compute a preview.
@@ -112,60 +118,144 @@ class PreviewMaker:
         told = looks if card.affine else knob
         with RasterSource(request.path, [request.band], scene.domain) as source:
             pixels = _Thinned(source, request.step)
-            window = pixels.snapped(request.window)
-            preview = Preview(window, request.step, scene, card, looks, told)
-            tiles = plan_tiles(pixels.whole, window, TILE, card.halo, card.divisor)
-            tiles.sort(key=lambda tile: _distance(tile.core, request.window, request.step))
-            common = (
-                request.path, file_stamp(request.path), request.band, scene.domain, request.step,
-                str(path), file_stamp(str(path)), looks, told, request.device, request.precision,
-            )  # fmt: skip
-            missing = []
-            for tile in tiles:
-                known = self._tiles.get((common, tile.core))
-                if known is None:
-                    missing.append(tile)
-                else:
-                    preview.put(tile.core, known)
-            report(preview, 1 - len(missing) / len(tiles))
-            if missing:
-                run = _Run(request, path, card, preview, pixels, scene)
-                for tile, arrays in run.tiles(missing, is_cancelled):
-                    self._tiles.put((common, tile.core), arrays)
-                    preview.put(tile.core, arrays)
-                    done = len(tiles) - len(missing) + run.done
-                    report(preview, done / len(tiles))
+            preview = Preview(
+                pixels.snapped(request.window), request.step, scene, card, looks, told
+            )
+            if self._stack is not None and self._stack.key == _stack_key(request, path, preview):
+                preview.stack = self._stack.ready
+            run = _Run(request, path, preview, pixels, self._tiles, told)
+            report(preview, run.take_known(preview.put))
+            for tile, arrays in run.tiles(is_cancelled):
+                preview.put(tile.core, arrays)
+                report(preview, run.part)
         return preview
+
+    def fill(
+        self,
+        request: PreviewRequest,
+        preview: Preview,
+        report: Callable[[float], None],
+        is_cancelled: IsCancelled,
+    ) -> None:
+        """Let a whole preview turn at once: of a network told L, by running it at anchors.
+
+        What was computed stays known when this is cancelled, so that the next call goes on.
+
+        Parameters
+        ----------
+        request : PreviewRequest
+            The preview was made by.
+        preview : Preview
+        report : callable
+            Called with the part done, in this thread; with 1 when the knob turns at once, and
+            not at all where there is nothing to be done.
+        is_cancelled : callable
+
+        Raises
+        ------
+        Cancelled, EngineError, InvalidInput, ModelError, RasterError
+        """
+        if preview.card.affine or not preview.has_knob:
+            return
+        path = request.model_path()
+        key = _stack_key(request, path, preview)
+        if self._stack is None or self._stack.key != key:
+            self._stack = _Stack(key, preview)
+        stack = self._stack
+        if stack.ready is None:
+            with RasterSource(request.path, [request.band], preview.scene.domain) as source:
+                pixels = _Thinned(source, request.step)
+                # What the user turns to first lies around the present L.
+                for anchor in sorted(stack.missing, key=lambda x: abs(math.log(x / preview.knob))):
+                    run = _Run(request, path, preview, pixels, self._tiles, anchor)
+
+                    def put(core: Window, arrays: Arrays, anchor: float = anchor) -> None:
+                        stack.estimates.put(anchor, arrays["x"], preview.part(core))
+
+                    report(stack.part(run.take_known(put)))
+                    for tile, arrays in run.tiles(is_cancelled):
+                        put(tile.core, arrays)
+                        report(stack.part(run.part))
+                    if is_cancelled():
+                        raise Cancelled("The preview was superseded.")
+                    stack.missing.remove(anchor)
+        preview.stack = stack.ready
+        report(1.0)
 
     def forget(self) -> None:
         """Give the memory of tiles back."""
         self._tiles.clear()
+        self._stack = None
 
 
 class _Run:
-    """The loop over the tiles that are not known yet."""
+    """One L of a preview: its tiles that are known, and the loop over those that are not.
+
+    Attributes
+    ----------
+    key : tuple
+        What the tiles depend on.
+    knob : float
+        L an affine model's maps, or the estimate of another, are made for.
+    part : float
+        Of the tiles that are done.
+    """
 
     def __init__(
-        self, request: PreviewRequest, path: Path, card: ModelCard, preview: Preview,
-        pixels: _Thinned, scene: Scene,
+        self, request: PreviewRequest, path: Path, preview: Preview, pixels: _Thinned,
+        known: TileCache, knob: float,
     ) -> None:  # fmt: skip
-        self.request, self.path, self.card, self.preview = request, path, card, preview
-        self.pixels, self.scene = pixels, scene
-        self.done = 0
+        self.request, self.path, self.preview = request, path, preview
+        self.pixels, self.knob = pixels, knob
+        self._known = known
+        card = preview.card
+        self._input = _input_key(request, preview)
+        self.key = _model_key(request, path, preview, knob)
+        self._tiles = plan_tiles(pixels.whole, preview.window, TILE, card.halo, card.divisor)
+        self._tiles.sort(key=lambda tile: _distance(tile.core, request.window, request.step))
+        self._missing = self._tiles
 
-    def tiles(self, missing: list[Tile], is_cancelled: IsCancelled) -> Any:
-        """Yield (tile, arrays by name) in the order given."""
-        request = self.request
-        with shared_engine(request.python, is_cancelled) as engine:
-            loaded = engine.load(self.path, request.device, request.precision, is_cancelled)
-            self.preview.device, self.preview.device_reason = loaded.device, loaded.reason
-            outputs = ("x", "a", "b") if self.card.affine else ("x",)
-            knob = None if self.card.affine else self.preview.knob
+    @property
+    def part(self) -> float:
+        return 1 - len(self._missing) / len(self._tiles)
+
+    def take_known(self, put: Callable[[Window, Arrays], None]) -> float:
+        """Put the tiles that need no engine; return the part they are."""
+        missing = []
+        for tile in self._tiles:
+            z = self._known.get((self._input, tile.core))
+            estimate = self._known.get((self.key, tile.core))
+            if z is None or estimate is None:
+                missing.append(tile)
+            else:
+                put(tile.core, {**z, **estimate})
+        self._missing = missing
+        return self.part
+
+    def tiles(self, is_cancelled: IsCancelled) -> Iterator[tuple[Tile, Arrays]]:
+        """Yield (tile, arrays by name) of all others."""
+        if not self._missing:
+            return
+        request, preview = self.request, self.preview
+        affine = preview.card.affine
+        with ExitStack() as stack:
+            engine = stack.enter_context(shared_engine(request.python, is_cancelled))
+            # Of a raster with several bands, a run takes the statistics of all those it is given.
+            own = stack.enter_context(
+                scene_model(
+                    engine, self.path, preview.card, self.pixels.source,
+                    {request.band: preview.scene.statistics}, preview.looks, request.device,
+                    is_cancelled,
+                )
+            )  # fmt: skip
+            loaded = engine.load(own, request.device, request.precision, is_cancelled)
+            preview.device, preview.device_reason = loaded.device, loaded.reason
             template = TileRequest(
                 np.zeros((1, 1), np.float32), np.ones((1, 1), bool), Window(0, 0, 1, 1),
-                self.scene.scale_for(self.card), self.preview.looks, knob, outputs, loaded,
+                preview.scene.scale_for(preview.card), preview.looks,
+                None if affine else self.knob, ("x", "a", "b") if affine else ("x",), loaded,
             )  # fmt: skip
-            todo = iter(missing)
+            todo = iter(self._missing)
             waiting: deque[tuple[int, Tile, FloatArray, BoolArray]] = deque()
             while True:
                 while len(waiting) < _IN_FLIGHT and (tile := next(todo, None)) is not None:
@@ -182,16 +272,48 @@ class _Run:
                     return
                 ticket, tile, z, valid = waiting.popleft()
                 result = engine.result(ticket, is_cancelled)
-                self.preview.warn(result.warnings)
-                self.done += 1
-                yield tile, {"z": np.where(valid, z, np.float32(np.nan)), **result.arrays}
+                preview.warn(result.warnings)
+                z = np.where(valid, z, np.float32(np.nan))
+                self._known.put((self._input, tile.core), {"z": z})
+                self._known.put((self.key, tile.core), result.arrays)
+                self._missing = [other for other in self._missing if other is not tile]
+                yield tile, {"z": z, **result.arrays}
+
+
+class _Stack:
+    """Estimates at the anchors of a preview's knob, filled one after the other.
+
+    Attributes
+    ----------
+    key : tuple
+        What they depend on.
+    estimates : KnobStack
+    missing : list of float
+        Anchors that are not in.
+    """
+
+    def __init__(self, key: tuple[Any, ...], preview: Preview) -> None:
+        self.key = key
+        self.missing = anchors_for(preview.looks)
+        shape = (preview.window.height, preview.window.width)
+        self.estimates = KnobStack.empty(self.missing, shape)
+
+    @property
+    def ready(self) -> KnobStack | None:
+        """The stack, once it is whole."""
+        return None if self.missing else self.estimates
+
+    def part(self, of_anchor: float) -> float:
+        """What is done; below 1 until it can be used."""
+        total = len(self.estimates.anchors)
+        return (total - len(self.missing) + min(of_anchor, 0.99)) / total
 
 
 class _Thinned:
     """A raster of which only every n-th pixel is there."""
 
     def __init__(self, source: RasterSource, step: int) -> None:
-        self._source, self._step = source, step
+        self.source, self._step = source, step
         self.whole = Window(0, 0, -(-source.width // step), -(-source.height // step))
 
     def snapped(self, wanted: Window) -> Window:
@@ -212,42 +334,35 @@ class _Thinned:
 
     def read(self, band: int, window: Window) -> tuple[FloatArray, BoolArray]:
         step = self._step
-        right = min(window.right * step, self._source.width)
-        bottom = min(window.bottom * step, self._source.height)
+        right = min(window.right * step, self.source.width)
+        bottom = min(window.bottom * step, self.source.height)
         x, y = window.x * step, window.y * step
-        z, valid = self._source.read(band, Window(x, y, right - x, bottom - y))
+        z, valid = self.source.read(band, Window(x, y, right - x, bottom - y))
         if step == 1:
             return z, valid
         return np.ascontiguousarray(z[::step, ::step]), np.ascontiguousarray(valid[::step, ::step])
 
 
-class _TileCache:
-    """Arrays of tiles, the least recently used dropped first."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._bytes = 0
-        self._entries: OrderedDict[Any, dict[str, FloatArray]] = OrderedDict()
-
-    def get(self, key: Any) -> dict[str, FloatArray] | None:
-        if key not in self._entries:
-            return None
-        self._entries.move_to_end(key)
-        return self._entries[key]
-
-    def put(self, key: Any, arrays: dict[str, FloatArray]) -> None:
-        self._entries[key] = arrays
-        self._bytes += _size(arrays)
-        while self._bytes > self._most and len(self._entries) > 1:
-            self._bytes -= _size(self._entries.popitem(last=False)[1])
-
-    def clear(self) -> None:
-        self._entries.clear()
-        self._bytes = 0
+def _input_key(request: PreviewRequest, preview: Preview) -> tuple[Any, ...]:
+    """What the pixels read depend on, besides their place."""
+    return (
+        request.path, file_stamp(request.path), request.band, preview.scene.domain, request.step,
+    )  # fmt: skip
 
 
-def _size(arrays: dict[str, FloatArray]) -> int:
-    return sum(array.nbytes for array in arrays.values())
+def _model_key(
+    request: PreviewRequest, path: Path, preview: Preview, knob: float
+) -> tuple[Any, ...]:
+    """What the estimates depend on, besides their place."""
+    return (
+        *_input_key(request, preview), str(path), file_stamp(str(path)), knob, request.device,
+        request.precision,
+    )  # fmt: skip
+
+
+def _stack_key(request: PreviewRequest, path: Path, preview: Preview) -> tuple[Any, ...]:
+    """What a stack depends on: the middle of its anchors is L."""
+    return (*_model_key(request, path, preview, preview.looks), preview.window)
 
 
 def _distance(core: Window, wanted: Window, step: int) -> float:

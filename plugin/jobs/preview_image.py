@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..core.affine import affine_map, moments
 from ..core.display import difference
 from ..core.errors import InvalidInput
+from ..core.knob_stack import KnobStack
 from ..core.models.card import ModelCard
 from ..core.tiling import Window
 from .scene_cache import Scene
@@ -42,6 +43,8 @@ class Preview:
     device, device_reason : str
         Empty where all tiles were known already.
     warnings : list of str
+    stack : KnobStack or None
+        Of a network told L, once it was run at anchors: turns the estimate at once.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Preview:
         self.looks, self.knob = looks, knob
         self.device = self.device_reason = ""
         self.warnings: list[str] = []
+        self.stack: KnobStack | None = None
         self._missing = window.area
         shape = (window.height, window.width)
         self.intensity = np.full(shape, np.nan, np.float32)
@@ -67,9 +71,32 @@ class Preview:
         return self._missing == 0
 
     @property
+    def has_knob(self) -> bool:
+        """Whether the model can be turned to, or told, another L."""
+        return self.card.affine or not self.card.blind
+
+    @property
     def turns_at_once(self) -> bool:
-        """Whether `turned` gives any knob; otherwise the network must run again."""
-        return self.card.affine
+        """Whether the knob turns without the network, within its reach."""
+        return self.card.affine or self.stack is not None
+
+    def turns_to(self, knob: float) -> bool:
+        """Whether `turned` gives this knob; otherwise the network must run again."""
+        if self.card.affine or knob == self.knob:
+            return True
+        stack = self.stack
+        return stack is not None and stack.anchors[0] <= knob <= stack.anchors[-1]
+
+    def is_exact(self, knob: float) -> bool:
+        """Whether `turned` gives what the model gives for this knob, to rounding."""
+        return self.card.affine or knob == self.knob
+
+    def part(self, core: Window) -> tuple[slice, slice]:
+        """Where a tile lies in the arrays."""
+        return (
+            slice(core.y - self.window.y, core.bottom - self.window.y),
+            slice(core.x - self.window.x, core.right - self.window.x),
+        )
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -78,9 +105,7 @@ class Preview:
 
     def put(self, core: Window, arrays: dict[str, FloatArray]) -> None:
         """Take in a tile: "z", "x" and, of an affine model, "a" and "b" at ``looks``."""
-        rows = slice(core.y - self.window.y, core.bottom - self.window.y)
-        columns = slice(core.x - self.window.x, core.right - self.window.x)
-        place = (rows, columns)
+        place = self.part(core)
         self.intensity[place] = arrays["z"]
         if self.card.affine:
             self._a[place], self._b[place] = arrays["a"], arrays["b"]
@@ -96,15 +121,19 @@ class Preview:
     def turned(self, knob: float) -> FloatArray:
         """The estimate for another L.
 
+        Of a network that is not affine, interpolated in `stack`, but for the L it ran with.
+
         Raises
         ------
         InvalidInput
-            When the model is not affine and the knob is not the one it ran with.
+            When the network must run again, see `turns_to`.
         """
         if knob == (self.looks if self.card.affine else self.knob):
             return self.estimate
-        if not self.card.affine:
+        if not self.turns_to(knob):
             raise InvalidInput(f"The model {self.card.id} must run again for another L.")
+        if self.stack is not None:
+            return self.stack.turned(knob)
         out = np.empty_like(self.estimate)
         variance = np.float32(1 / knob)
         flats = (values.ravel() for values in (self._mean, self._relative, self.intensity, out))

@@ -23,10 +23,9 @@ from ..core.area_statistics import (
 from ..core.errors import Cancelled, InvalidInput
 from ..core.tiling import Window
 from ..raster.alignment import AlignedSource, pixel_offset
-from ..raster.domain import DOMAIN_TAG
-from ..raster.gdal_access import open_raster
 from ..raster.polygons import PolygonMask
 from ..raster.source import RasterSource
+from .pairs import open_despeckled
 
 Progress = Callable[[float, str], None]
 IsCancelled = Callable[[], bool]
@@ -201,7 +200,11 @@ class StatisticsJob:
             original = AlignedSource(source, self.band)
             after = reader = None
             if self.despeckled:
-                after = stack.enter_context(self._open_despeckled(source))
+                after = stack.enter_context(
+                    open_despeckled(
+                        source, self.despeckled, self.despeckled_band, self.despeckled_domain
+                    )
+                )
                 self._tell(after, "Domain of the despeckled raster", progress)
                 reader = AlignedSource(after, after.bands[0], pixel_offset(source, after))
             records = []
@@ -226,16 +229,6 @@ class StatisticsJob:
         return measure_area(
             mask, mask.bounds, original, despeckled, domain, self.max_pixels, is_cancelled
         )
-
-    def _open_despeckled(self, source: RasterSource) -> RasterSource:
-        assert self.despeckled is not None
-        band = self.despeckled_band or _same_band(self.despeckled, self.band)
-        opened = RasterSource(self.despeckled, [band], self.despeckled_domain)
-        guessed = self.despeckled_domain == "auto" and not _is_tagged(opened, band)
-        if guessed and source.domain == "amplitude" and opened.domain == "intensity":
-            opened.close()
-            return RasterSource(self.despeckled, [band], "amplitude")
-        return opened
 
     @staticmethod
     def _tell(source: RasterSource, what: str, progress: Progress) -> None:
@@ -365,11 +358,3 @@ def _values(image: SpeckleStatistics | None) -> list[Any]:
 def _over(average: Callable[[list[float]], float], of: Sequence[Any], name: str) -> float | None:
     values = [getattr(each, name) for each in of if getattr(each, name, None) is not None]
     return average(values) if values else None
-
-
-def _same_band(path: str, band: int) -> int:
-    return 1 if open_raster(path).RasterCount == 1 else band
-
-
-def _is_tagged(source: RasterSource, band: int) -> bool:
-    return bool(source.dataset.GetRasterBand(band).GetMetadataItem(DOMAIN_TAG))

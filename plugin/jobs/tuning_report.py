@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy.typing as npt
 
 from ..core.models.card import ModelCard
 from ..core.tiling import Window
+from ..core.tuning import Scene
 from ..engine.client import Engine, TileRequest, shared_engine
 from ..raster.source import RasterSource
 from ..reports.charts import Series, line_chart
@@ -22,18 +25,29 @@ from ..reports.pictures import colour_bar, decibels, picture, stretch
 from ..version import VERSION
 from .finetune_result import FineTuneResult
 from .finetuning import FineTuneJob
+from .noise_report import add_noise_section
+from .places import SIDE, most_detailed
 
 Array = npt.NDArray[Any]
 IsCancelled = Callable[[], bool]
 
-# Side of the part shown, and how wide it is on the page: two pixels of a screen for each.
-_SIDE = 160
-_SHOWN = 320
-# Places looked at along each side of the scene to find one with detail.
-_PLACES = 5
-_BLOCK = 4
+# How wide the part shown is on the page: two pixels of a screen for each.
+_SHOWN = 2 * SIDE
 # A mean of the ratio this far from 1 is no chance in a crop of that size.
 STRAY = 0.1
+
+_KIM = (
+    "Kim, Soh, Park, Cho, Transfer learning from synthetic to real-noise denoising with adaptive "
+    "instance normalization, CVPR 2020."
+)
+_CITATIONS = {
+    "aft": "Joo, Cha, Moon, DoPAMINE: Double-sided masked CNN for pixel adaptive "
+    "multiplicative noise despeckling, AAAI 2019.",
+    "despecknet": "Mullissa et al., deSpeckNet: Generalizing deep learning based SAR image "
+    "despeckling, IEEE TGRS 2020.",
+    "transfer": _KIM,
+    "retrain": f"all weights, as compared with in {_KIM}",
+}
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,10 @@ class Crop:
     window : Window
     noisy, before, after : ndarray, (height, width)
         Intensity, and the estimates of the two models; NaN where invalid.
-    slope_before, slope_after : ndarray, (height, width)
-        The maps a of the two.
+    slope_before, slope_after : ndarray, (height, width), or None
+        The maps a of the two, where the model is affine.
+    noise_before, noise_after : ndarray, (height, width), or None
+        The speckle as the two estimate it, where the model does.
     """
 
     band: int
@@ -55,8 +71,10 @@ class Crop:
     noisy: Array
     before: Array
     after: Array
-    slope_before: Array
-    slope_after: Array
+    slope_before: Array | None
+    slope_after: Array | None
+    noise_before: Array | None = None
+    noise_after: Array | None = None
 
 
 def cut_crop(
@@ -81,7 +99,7 @@ def cut_crop(
         band = source.bands[0]
         whole = Window(0, 0, source.width, source.height)
         extent = whole if job.extent is None else whole.intersection(job.extent) or whole
-        window = _most_detailed(source, band, extent)
+        window = most_detailed(partial(source.read, band), extent)
         halo = result.tuned.card.halo
         wide = Window(
             window.x - halo, window.y - halo, window.width + 2 * halo, window.height + 2 * halo
@@ -90,13 +108,15 @@ def cut_crop(
         intensity, valid = source.read(band, wide)
     inner = window.shifted(-wide.x, -wide.y)
     scale = result.scales[band]
-    request = TileRequest(intensity, valid, inner, scale, result.looks, None, ("x", "a"))
+    outputs = ("x", "a") if result.tuned.card.affine else ("x", "noise")
+    request = TileRequest(intensity, valid, inner, scale, result.looks, None, outputs)
     with shared_engine(job.python, is_cancelled) as engine:
         start = _estimate(engine, job, job.model_path(), request, is_cancelled)
         tuned = _estimate(engine, job, Path(model), request, is_cancelled)
     rows, columns = slice(inner.y, inner.bottom), slice(inner.x, inner.right)
     noisy = np.where(valid, intensity, np.nan)[rows, columns]
-    return Crop(band, window, noisy, start["x"], tuned["x"], start["a"], tuned["a"])
+    maps = (found.get(name) for name in ("a", "noise") for found in (start, tuned))
+    return Crop(band, window, noisy, start["x"], tuned["x"], *maps)
 
 
 def tuning_page(job: FineTuneJob, result: FineTuneResult, crop: Crop) -> Page:
@@ -115,27 +135,67 @@ def tuning_page(job: FineTuneJob, result: FineTuneResult, crop: Crop) -> Page:
     page.section("Outcome")
     page.text(_verdict(result))
     page.pairs(_outcome(result))
-    page.section("Course of the estimated risk")
+    page.section(f"Course of the {_measure(card)}")
     page.text(
-        "Estimated mean squared error of pixels that the loss does not see, "
-        f"{_unit(card)}. It is unbiased where the speckle of neighbouring pixels is "
-        "independent, and too low where it is correlated. Bars are standard errors; the dotted "
-        "line marks the epoch whose weights were taken, 0 being the start."
+        f"{_course(card)} Bars are standard errors; the dotted line marks the "
+        f"{_when(card)} whose weights were taken, 0 being the start."
     )
     page.figures(_charts(result))
     page.table(*_history(result))
     page.section("What is seen")
     _pictures(page, crop, result)
+    if crop.noise_before is not None and crop.noise_after is not None:
+        add_noise_section(page, crop.noise_before, crop.noise_after, _SHOWN)
     page.section("Scene, model and settings")
     page.pairs(_settings(job, result))
-    page.footer(
-        f"Speckless {VERSION}. Method: Joo, Cha, Moon, DoPAMINE: Double-sided masked CNN for "
-        "pixel adaptive multiplicative noise despeckling, AAAI 2019."
-    )
+    page.footer(f"Speckless {VERSION}. Method: {_CITATIONS[_method(card)]}")
     return page
 
 
+def _method(card: ModelCard) -> str:
+    return str(card.training.get("method", "aft"))
+
+
+def _measure(card: ModelCard) -> str:
+    return "estimated risk" if _method(card) == "aft" else "held-out loss"
+
+
+def _when(card: ModelCard) -> str:
+    return "epoch" if _method(card) == "aft" else "check"
+
+
+def _course(card: ModelCard) -> str:
+    if _method(card) == "aft":
+        return (
+            "Estimated mean squared error of pixels that the loss does not see, "
+            f"{_unit(card)}. It is unbiased where the speckle of neighbouring pixels is "
+            "independent, and too low where it is correlated."
+        )
+    kind = "of logarithms" if card.training.get("relative_risk") else "over the scene's mean"
+    if _method(card) == "despecknet":
+        return (
+            "deSpeckNet's loss on pixels that are not learnt from: squared distances of the "
+            f"image to the estimate and to estimate times speckle, {kind}, by their weights. It "
+            "needs no clean image, and does not tell the error of the estimate: judge by the "
+            "pictures and the ratio."
+        )
+    return f"Mean absolute distance to the reference on pixels not learnt from, {kind}."
+
+
 def _estimate(
+    engine: Engine, job: FineTuneJob, model: Path, request: TileRequest, is_cancelled: IsCancelled
+) -> dict[str, Array]:
+    with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
+        if ModelCard.read(model).per_scene:
+            # By the statistics of the part shown, for the pictures only.
+            own = Path(folder, "model.safetensors")
+            part = Scene(request.intensity, request.valid, request.scale)
+            engine.freeze(model, own, [part], request.looks, job.device, is_cancelled)
+            model = own
+        return _estimate_by(engine, job, model, request, is_cancelled)
+
+
+def _estimate_by(
     engine: Engine, job: FineTuneJob, model: Path, request: TileRequest, is_cancelled: IsCancelled
 ) -> dict[str, Array]:
     engine.load(model, job.device, job.precision, is_cancelled)
@@ -146,59 +206,20 @@ def _estimate(
         raise
 
 
-def _most_detailed(source: RasterSource, band: int, extent: Window) -> Window:
-    """The window with the most edges that are not speckle, of some spread over the extent."""
-    best, most = None, -math.inf
-    for window in _candidates(extent):
-        intensity, valid = source.read(band, window)
-        found = detail(intensity, valid)
-        if best is None or found > most:
-            best, most = window, found
-    assert best is not None
-    return best
-
-
-def _candidates(extent: Window) -> Iterator[Window]:
-    width, height = min(_SIDE, extent.width), min(_SIDE, extent.height)
-
-    def starts(first: int, length: int, side: int) -> list[int]:
-        count = min(_PLACES, -(-length // side))
-        return [int(first + place) for place in np.linspace(0, length - side, count)]
-
-    for y in starts(extent.y, extent.height, height):
-        for x in starts(extent.x, extent.width, width):
-            yield Window(x, y, width, height)
-
-
-def detail(intensity: Array, valid: Array) -> float:
-    """How much an image changes from place to place, of what is not speckle; 0 at least.
-
-    Mean absolute step of the log of 4×4 means to their neighbours, each counted to a factor
-    of 4 at most so that single bright targets do not decide; less where pixels are invalid.
-    """
-    height, width = (length // _BLOCK * _BLOCK for length in intensity.shape)
-    if not height or not width:
-        return 0.0
-    shape = (height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
-    kept = valid[:height, :width]
-    sums = np.where(kept, intensity[:height, :width], 0.0).reshape(shape).sum(axis=(1, 3))
-    counts = kept.reshape(shape).sum(axis=(1, 3))
-    usable = (counts == _BLOCK**2) & (sums > 0)
-    logs = np.log(np.where(usable, sums, 1.0))
-    total = 0.0
-    for axis in (0, 1):
-        steps = np.minimum(np.abs(np.diff(logs, axis=axis)), math.log(4))
-        both = usable[1:] & usable[:-1] if axis == 0 else usable[:, 1:] & usable[:, :-1]
-        total += float(steps[both].sum())
-    return total / (2 * usable.size)
-
-
 def _verdict(result: FineTuneResult) -> str:
     change, error = result.risk_change
+    card = result.tuned.card
     if not result.tuned.best_epoch:
         return (
-            "No epoch lowered the estimated risk: the tuned model is the one it started from. "
-            "Try a lower learning rate, more pixels, or another area."
+            f"By the held-out pixels no {_when(card)} was better than the start: the tuned model "
+            "is the one it started from. Try a lower learning rate, more pixels, or another area."
+        )
+    if -change <= error:
+        return (
+            f"The {_measure(card)} changed by {plus_minus(change, error, signed=True)}, within "
+            "its standard error: the held-out pixels are too few to tell. The weights are those "
+            f"of {_when(card)} {result.tuned.best_epoch}; more pixels, or a larger area, would say "
+            "more."
         )
     share = -change / abs(result.risk_before) if result.risk_before else math.nan
     certain = (
@@ -207,19 +228,20 @@ def _verdict(result: FineTuneResult) -> str:
         else "within two standard errors, so that it may be chance"
     )
     return (
-        f"The estimated risk fell by {plus_minus(-change, error)}, {share:.1%} of what it was: "
-        f"{certain}. The weights are those of epoch {result.tuned.best_epoch}."
+        f"The {_measure(card)} fell by {plus_minus(-change, error)}, {share:.1%} of what it was: "
+        f"{certain}. The weights are those of {_when(card)} {result.tuned.best_epoch}."
     )
 
 
 def _outcome(result: FineTuneResult) -> list[tuple[str, str]]:
     history, best = result.tuned.history, result.tuned.best_epoch
     change, error = result.risk_change
+    what = "Risk" if _method(result.tuned.card) == "aft" else "Held-out loss"
     return [
-        ("Risk before", _with_error(history[0], "risk")),
-        ("Risk after", _with_error(history[best], "risk")),
+        (f"{what} before", _with_error(history[0], "risk")),
+        (f"{what} after", _with_error(history[best], "risk")),
         ("Change", plus_minus(change, error, signed=True)),
-        ("Best epoch", f"{best} of {len(history) - 1} done"),
+        (f"Best {_when(result.tuned.card)}", f"{best} of {len(history) - 1} done"),
         ("Tuned model", f"{result.tuned.card.id}, in {result.path}"),
     ]
 
@@ -235,12 +257,13 @@ def _unit(card: ModelCard) -> str:
 
 
 def _charts(result: FineTuneResult) -> list[tuple[Markup, str]]:
-    history = result.tuned.history
+    history, card = result.tuned.history, result.tuned.card
+    measure, when = _measure(card), _when(card)
     charts = []
     for name, label, caption in (
-        ("risk", "estimated risk", "Risk on the held-out pixels."),
+        ("risk", measure, f"{measure.split()[-1].capitalize()} on the held-out pixels."),
         (
-            "change", "change of the risk",
+            "change", f"change of the {measure.split()[-1]}",
             "Its change since the start, on the same pixels: what they share cancels, so the "
             "bars are far shorter. Below zero is better.",
         ),
@@ -252,7 +275,7 @@ def _charts(result: FineTuneResult) -> list[tuple[Markup, str]]:
             [entry[f"{name}_standard_error"] for entry in history],
         )
         chart = line_chart(
-            [line], "epoch", label, zero_line=name == "change",
+            [line], when, label, zero_line=name == "change",
             marked_x=result.tuned.best_epoch, integer_x=True,
         )  # fmt: skip
         charts.append((chart, caption))
@@ -269,8 +292,15 @@ def _history(result: FineTuneResult) -> tuple[list[str], list[list[str]], str, i
         ]
         for entry in result.tuned.history
     ]
-    caption = "Loss: mean estimated risk of the pixels learnt from, over the steps of the epoch."
-    return ["epoch", "risk", "change", "loss"], rows, caption, result.tuned.best_epoch
+    card = result.tuned.card
+    caption = (
+        f"Loss: mean {_measure(card).replace('held-out ', '')} of the pixels learnt from, over "
+        f"the steps up to the {_when(card)}."
+    )
+    if _method(card) == "aft":
+        caption = caption.replace("up to", "of")
+    heads = [_when(card), _measure(card).split()[-1], "change", "loss"]
+    return heads, rows, caption, result.tuned.best_epoch
 
 
 def _pictures(page: Page, crop: Crop, result: FineTuneResult) -> None:
@@ -291,17 +321,24 @@ def _pictures(page: Page, crop: Crop, result: FineTuneResult) -> None:
             "-", "−"
         )
     )
-    page.figures(
-        [
-            (picture(crop.slope_before, 0, 1, "viridis", _SHOWN, "a before"), "Slope a before."),
-            (picture(crop.slope_after, 0, 1, "viridis", _SHOWN, "a after"), "Slope a after."),
-            (
-                colour_bar(0, 1, "viridis", "slope a", _SHOWN),
-                "The estimate is a·Z + b: where a is near 0 the surroundings decide and all is "
-                "smoothed, near 1 the pixel is kept as it is.",
-            ),
-        ]
-    )
+    if crop.slope_before is not None and crop.slope_after is not None:
+        page.figures(_slopes(crop.slope_before, crop.slope_after))
+    _ratios(page, crop, result)
+
+
+def _slopes(before: Array, after: Array) -> list[tuple[Markup, str]]:
+    return [
+        (picture(before, 0, 1, "viridis", _SHOWN, "a before"), "Slope a before."),
+        (picture(after, 0, 1, "viridis", _SHOWN, "a after"), "Slope a after."),
+        (
+            colour_bar(0, 1, "viridis", "slope a", _SHOWN),
+            "The estimate is a·Z + b: where a is near 0 the surroundings decide and all is "
+            "smoothed, near 1 the pixel is kept as it is.",
+        ),
+    ]
+
+
+def _ratios(page: Page, crop: Crop, result: FineTuneResult) -> None:
     # Speckle's mean in the middle of the gray, two standard deviations to either side.
     reach = 2 / math.sqrt(result.looks)
     figures, means = [], []
@@ -349,14 +386,25 @@ def _settings(job: FineTuneJob, result: FineTuneResult) -> list[tuple[str, str]]
         ("Started from", f"{card.parent}, SHA-256 {card.training['parent_sha256']}"),
         ("Tuned model", f"{card.id}, SHA-256 {card.tensors_sha256}"),
         ("Knob (L of the loss)", f"{result.knob:.3g}"),
-        ("Depth", str(recipe["depth"])),
-        ("Augmentation", "AFT, 8 flips and rotations" if recipe["augment"] else "FT, none"),
+        *_manner(job, recipe),
         ("Learning rate", f"{recipe['learning_rate']:.3g}"),
         ("Epochs", f"{recipe['epochs']} at most, patience {recipe['patience']}"),
         ("Seed", str(recipe["seed"])),
         ("Device", f"{result.tuned.device}, {result.tuned.precision}"),
         ("Time", f"{result.seconds:.1f} s"),
     ]
+
+
+def _manner(job: FineTuneJob, recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    turns = "8 flips and rotations" if recipe["augment"] else "none"
+    if recipe.get("method", "aft") == "aft":
+        kind = "AFT" if recipe["augment"] else "FT"
+        return [("Depth", str(recipe["depth"])), ("Augmentation", f"{kind}, {turns}")]
+    rows = [("Method", str(recipe["method"])), ("Augmentation", turns)]
+    if recipe["method"] == "despecknet":
+        weights = f"{recipe['clean']:g}, {recipe['noisy']:g}, {recipe['variation']:g}"
+        return [*rows, ("Weights of clean, noisy, variation", weights)]
+    return [*rows, ("Reference", str(job.reference))]
 
 
 def _date() -> str:

@@ -36,8 +36,9 @@ def pixel_offset(reference: RasterSource, other: RasterSource) -> tuple[int, int
     Raises
     ------
     RasterError
-        When their pixels do not coincide.
+        When their pixels do not coincide, or their coordinate reference systems differ.
     """
+    _check_crs(reference, other)
     transforms = [
         source.dataset.GetGeoTransform(can_return_null=True) for source in (reference, other)
     ]
@@ -64,6 +65,20 @@ def _refusal(reference: RasterSource, other: RasterSource) -> str:
         f"The pixels of {other.path} do not coincide with those of {reference.path}; give the "
         "despeckled image of that raster, in its CRS and not resampled."
     )
+
+
+def _check_crs(reference: RasterSource, other: RasterSource) -> None:
+    """Refuse systems known to differ; those without a code may be one, spelled in two ways."""
+    systems = [source.dataset.GetSpatialRef() for source in (reference, other)]
+    if None in systems or systems[0].IsSame(systems[1]):
+        return
+    codes = [(system.GetAuthorityName(None), system.GetAuthorityCode(None)) for system in systems]
+    if (None, None) not in codes and codes[0] != codes[1]:
+        raise RasterError(
+            f"{other.path} is in the coordinate reference system {':'.join(codes[1])}, "
+            f"{reference.path} in {':'.join(codes[0])}; give the image in the same system, not "
+            "resampled."
+        )
 
 
 class AlignedSource:
@@ -93,3 +108,8 @@ class AlignedSource:
             place = np.s_[top : top + there.height, left : left + there.width]
             intensity[place], valid[place] = self._source.read(self._band, there)
         return intensity, valid
+
+    @property
+    def window(self) -> Window:
+        """What the raster covers, in pixels of the reference raster."""
+        return Window(*self._offset, self._source.width, self._source.height)

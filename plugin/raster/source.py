@@ -168,6 +168,18 @@ class RasterSource:
             intensity[~valid] = 0
         return intensity, valid
 
+    def read_values(self, band: int, window: Window) -> tuple[npt.NDArray[np.float64], BoolArray]:
+        """Read a window of what is no backscatter, such as the maps of a model, as it is.
+
+        As `read`, but the values are turned into no other domain, and may be negative.
+
+        Raises
+        ------
+        RasterError
+        """
+        values, valid = self._read_values(band, window)
+        return np.where(valid, values.real, 0.0).astype(np.float64), valid
+
     def _read_values(self, band: int, window: Window) -> tuple[npt.NDArray[Any], BoolArray]:
         if self.dataset is None:
             raise RasterError(f"{self.path} is closed; open it again to read.")

@@ -11,10 +11,10 @@ from decimal import Decimal
 from .page import Markup
 
 # Distinct for the colour-blind too (after Okabe and Ito), and each with a mark of its own.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_INK, _FAINT = "#3b4656", "#d5dbe3"
-_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 14, 14, 46
-_LEGEND = 20
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+INK, FAINT = "#3b4656", "#d5dbe3"
+LEFT, RIGHT, TOP, BOTTOM = 68, 14, 14, 46
+LEGEND = 20
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class Series:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
+    """Places of values between two ends of a chart, in CSS pixels."""
+
     low: float
     high: float
     log: bool
@@ -48,12 +50,14 @@ class _Axis:
     end: float
 
     def place(self, value: float) -> float:
+        """Return where a value is drawn."""
         low, high = self.low, self.high
         if self.log:
             value, low, high = math.log10(value), math.log10(low), math.log10(high)
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
+        """Return round values along the axis."""
         return _log_ticks(self.low, self.high) if self.log else linear_ticks(self.low, self.high)
 
 
@@ -98,21 +102,21 @@ def line_chart(
     points = [point for _, found in lines for point in found]
     if not points:
         raise ValueError("There is no point to draw.")
-    bottom = height - _BOTTOM
-    top = _TOP + (_LEGEND if len(series) > 1 else 0)
+    bottom = height - BOTTOM
+    top = TOP + (LEGEND if len(series) > 1 else 0)
     xs = [x for x, _, _ in points] + ([] if marked_x is None else [marked_x])
     ys = [y + sign * e for _, y, e in points for sign in (-1, 1)]
     if log_y:
         ys = [value for value in ys if value > 0] + [y for _, y, _ in points]
     ys += [0.0] if zero_line and not log_y else []
-    x_axis = _Axis(*_range(xs, log_x, 0.03), log_x, _LEFT, width - _RIGHT)
-    y_axis = _Axis(*_range(ys, log_y, 0.06), log_y, bottom, top)
-    parts = [_frame(x_axis, y_axis, integer_x), _labels(x_label, y_label, width, height, top)]
+    x_axis = Axis(*value_range(xs, log_x, 0.03), log_x, LEFT, width - RIGHT)
+    y_axis = Axis(*value_range(ys, log_y, 0.06), log_y, bottom, top)
+    parts = [frame(x_axis, y_axis, integer_x), axis_labels(x_label, y_label, width, height, top)]
     if zero_line and not log_y:
-        parts.append(_line(x_axis.start, y_axis.place(0), x_axis.end, y_axis.place(0), _INK))
+        parts.append(rule(x_axis.start, y_axis.place(0), x_axis.end, y_axis.place(0), INK))
     if marked_x is not None:
         x = x_axis.place(marked_x)
-        parts.append(_line(x, top, x, bottom, _INK, ' stroke-dasharray="2 3"'))
+        parts.append(rule(x, top, x, bottom, INK, ' stroke-dasharray="2 3"'))
     for number, (one, found) in enumerate(lines):
         parts.append(_drawn(one, found, number, x_axis, y_axis))
     if len(series) > 1:
@@ -121,7 +125,7 @@ def line_chart(
     return Markup(
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{label}" font-size="12" font-family="system-ui, sans-serif" '
-        f'fill="{_INK}">{"".join(parts)}</svg>'
+        f'fill="{INK}">{"".join(parts)}</svg>'
     )
 
 
@@ -158,7 +162,8 @@ def _points(one: Series, log_x: bool, log_y: bool) -> list[tuple[float, float, f
     return found
 
 
-def _range(values: Sequence[float], log: bool, margin: float) -> tuple[float, float]:
+def value_range(values: Sequence[float], log: bool, margin: float) -> tuple[float, float]:
+    """Ends of an axis that holds all values, with a margin."""
     low, high = min(values), max(values)
     if log:
         factor = (high / low) ** margin if high > low else 2.0
@@ -168,23 +173,24 @@ def _range(values: Sequence[float], log: bool, margin: float) -> tuple[float, fl
     return low - space, high + space
 
 
-def _frame(x_axis: _Axis, y_axis: _Axis, integer_x: bool) -> str:
+def frame(x_axis: Axis, y_axis: Axis, integer_x: bool = False) -> str:
+    """Ticks, grid lines and the line below."""
     parts = []
     x_ticks = [t for t in x_axis.ticks() if not integer_x or abs(t - round(t)) < 1e-9]
     for tick, text in zip(x_ticks, _texts(x_ticks)):
         x = x_axis.place(tick)
-        parts.append(_line(x, y_axis.start, x, y_axis.start + 5, _INK))
+        parts.append(rule(x, y_axis.start, x, y_axis.start + 5, INK))
         parts.append(
             f'<text x="{x:.1f}" y="{y_axis.start + 18}" text-anchor="middle">{text}</text>'
         )
     y_ticks = y_axis.ticks()
     for tick, text in zip(y_ticks, _texts(y_ticks)):
         y = y_axis.place(tick)
-        parts.append(_line(x_axis.start, y, x_axis.end, y, _FAINT))
+        parts.append(rule(x_axis.start, y, x_axis.end, y, FAINT))
         parts.append(
             f'<text x="{x_axis.start - 7}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
         )
-    parts.append(_line(x_axis.start, y_axis.start, x_axis.end, y_axis.start, _INK))
+    parts.append(rule(x_axis.start, y_axis.start, x_axis.end, y_axis.start, INK))
     return "".join(parts)
 
 
@@ -213,9 +219,10 @@ def _readable(text: str) -> str:
     return text.replace("-", "−")
 
 
-def _labels(x_label: str, y_label: str, width: int, height: int, top: float) -> str:
-    across = (_LEFT + width - _RIGHT) / 2
-    down = (top + height - _BOTTOM) / 2
+def axis_labels(x_label: str, y_label: str, width: int, height: int, top: float) -> str:
+    """What the axes show."""
+    across = (LEFT + width - RIGHT) / 2
+    down = (top + height - BOTTOM) / 2
     return (
         f'<text x="{across:.1f}" y="{height - 8}" text-anchor="middle">'
         f"{html.escape(x_label)}</text>"
@@ -228,10 +235,10 @@ def _drawn(
     one: Series,
     points: Sequence[tuple[float, float, float]],
     number: int,
-    x_axis: _Axis,
-    y_axis: _Axis,
+    x_axis: Axis,
+    y_axis: Axis,
 ) -> str:
-    colour = _COLOURS[number % len(_COLOURS)]
+    colour = COLOURS[number % len(COLOURS)]
     places = [(x_axis.place(x), y_axis.place(y)) for x, y, _ in points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dash = ' stroke-dasharray="6 4"' if one.dashed else ""
@@ -239,19 +246,20 @@ def _drawn(
     for (x, y), (_, value, error) in zip(places, points):
         if error > 0:
             parts.append(_bar(x, value, error, y_axis, colour))
-        parts.append(_mark(x, y, number, colour))
+        parts.append(mark(x, y, number, colour))
     return "".join(parts)
 
 
-def _bar(x: float, value: float, error: float, axis: _Axis, colour: str) -> str:
+def _bar(x: float, value: float, error: float, axis: Axis, colour: str) -> str:
     # On a logarithmic axis the lower end may lie below zero.
     low = value - error if not axis.log or value > error else axis.low
     ends = [axis.place(max(low, axis.low)), axis.place(min(value + error, axis.high))]
-    caps = "".join(_line(x - 4, y, x + 4, y, colour) for y in ends)
-    return _line(x, ends[0], x, ends[1], colour) + caps
+    caps = "".join(rule(x - 4, y, x + 4, y, colour) for y in ends)
+    return rule(x, ends[0], x, ends[1], colour) + caps
 
 
-def _mark(x: float, y: float, number: int, colour: str) -> str:
+def mark(x: float, y: float, number: int, colour: str) -> str:
+    """A point, of a shape that goes with the number of its series."""
     shape = number % 3
     if shape == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="{colour}"/>'
@@ -262,20 +270,21 @@ def _mark(x: float, y: float, number: int, colour: str) -> str:
 
 
 def _legend(series: Sequence[Series]) -> str:
-    parts, x = [], float(_LEFT)
+    parts, x = [], float(LEFT)
     for number, one in enumerate(series):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         dash = ' stroke-dasharray="6 4"' if one.dashed else ""
         parts.append(
             f'<line x1="{x}" y1="14" x2="{x + 22}" y2="14" stroke="{colour}" '
-            f'stroke-width="2"{dash}/>{_mark(x + 11, 14, number, colour)}'
+            f'stroke-width="2"{dash}/>{mark(x + 11, 14, number, colour)}'
             f'<text x="{x + 28}" y="18">{html.escape(one.name)}</text>'
         )
-        x += 44 + 6.7 * len(one.name)
+        x += 46 + 7.2 * len(one.name)
     return "".join(parts)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, more: str = "") -> str:
+def rule(x1: float, y1: float, x2: float, y2: float, colour: str, more: str = "") -> str:
+    """A straight line."""
     return (
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"{more}/>'
     )

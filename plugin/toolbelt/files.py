@@ -16,7 +16,7 @@ def publish(source: str | Path, target: str | Path) -> None:
     OSError
         When it cannot be written; nothing is left then.
     """
-    _replace(Path(target), lambda part: shutil.copyfile(source, part))
+    replace_whole(target, lambda part: shutil.copyfile(source, part))
 
 
 def write_text(target: str | Path, text: str) -> None:
@@ -26,10 +26,23 @@ def write_text(target: str | Path, text: str) -> None:
     ------
     OSError
     """
-    _replace(Path(target), lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
+    replace_whole(target, lambda part: part.write_text(text, encoding="utf-8", newline="\n"))
 
 
-def _replace(target: Path, write: Callable[[Path], object]) -> None:
+def replace_whole(target: str | Path, write: Callable[[Path], object]) -> None:
+    """Have a file written beside ``target``, then put in its place.
+
+    Parameters
+    ----------
+    target : str or Path
+    write : callable
+        Writes the file whose path it is given.
+
+    Raises
+    ------
+    OSError
+    """
+    target = Path(target)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         write(part)

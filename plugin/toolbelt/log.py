@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from datetime import datetime
 
 TAG = "Speckless"
+
+# The last warnings of this session with their times, for the diagnostics report.
+recent: deque[tuple[datetime, str]] = deque(maxlen=20)
 
 
 def info(message: str) -> None:
@@ -14,6 +19,7 @@ def info(message: str) -> None:
 
 def warning(message: str) -> None:
     """Log what the user should know."""
+    recent.append((datetime.now(), message))
     _log(message, logging.WARNING)
 
 

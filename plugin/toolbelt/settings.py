@@ -23,11 +23,17 @@ class Settings:
         What "auto" stands for in the algorithms: "auto", "cpu", "cuda", "cuda:1", "mps".
     model_folder : str
         Folder with more weights; empty for ``speckless/models`` in the profile.
+    threads : int
+        CPU threads of the engine; 0 for its own choice, one a core.
+    memory_limit : int
+        MiB the engine may take, about; 0 for no bound.
     """
 
     engine_python: str = ""
     device: str = "auto"
     model_folder: str = ""
+    threads: int = 0
+    memory_limit: int = 0
 
     @classmethod
     def load(cls) -> Settings:
@@ -38,8 +44,12 @@ class Settings:
         loaded = cls()
         for field in fields(cls):
             default = getattr(loaded, field.name)
-            value = stored.value(f"{GROUP}/{field.name}", default, type=str)
-            setattr(loaded, field.name, value.strip() or default)
+            value = str(stored.value(f"{GROUP}/{field.name}", default, type=str)).strip()
+            if isinstance(default, int):
+                # A damaged setting must not keep the plugin from loading.
+                setattr(loaded, field.name, int(value) if value.isdecimal() else default)
+            else:
+                setattr(loaded, field.name, value or default)
         return loaded
 
     def save(self) -> None:

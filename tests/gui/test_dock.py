@@ -116,7 +116,7 @@ def test_areas_are_in_a_layer(seen: dict[str, Any]) -> None:
     # Five points: a closed ring of four corners, none of those taken back or given up.
     assert seen["polygon"][0].count(",") == 4
     assert len(seen["polygon"]) == 2
-    assert seen["area layer"] == [True, "EPSG:32631", ["name", "colour"]]
+    assert seen["area layer"] == [True, "EPSG:32631", ["name", "colour", "locked"]]
     assert seen["after delete"]
     assert seen["tool is put away"]
 

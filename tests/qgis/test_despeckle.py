@@ -45,6 +45,27 @@ def test_result_is_what_the_model_computes(
     assert any("intensity" in line for line in feedback.infos)
 
 
+def test_every_pixel_has_its_looks(
+    run: Run, scene: str, intensity: np.ndarray, tmp_path: Path
+) -> None:
+    looks = str(tmp_path / "looks.tif")
+    copy = gdal.GetDriverByName("GTiff").CreateCopy(looks, gdal.Open(scene))
+    values = np.full(intensity.shape, 1.0, np.float32)
+    values[:, intensity.shape[1] // 2 :] = 8.0
+    copy.GetRasterBand(1).WriteArray(values)
+    copy = None
+    common = {"INPUT": scene, "MODEL": "ffdnet-sar", "MODEL_FILE": None, "LOOKS": 1}
+    results = {}
+    for name, more in (("one", {}), ("eight", {"KNOB": 8}), ("both", {"LOOKS_MAP": looks})):
+        results[name] = str(tmp_path / f"{name}.tif")
+        run(OUTPUT=results[name], **common, **more)
+    one, eight, both = (read(results[name]) for name in ("one", "eight", "both"))
+    # Away from the border between them the halves are those of 1 and of 8 looks.
+    np.testing.assert_allclose(both[:, 0], one[:, 0], rtol=0.02)
+    np.testing.assert_allclose(both[:, -1], eight[:, -1], rtol=0.02)
+    assert np.abs(both / one - 1).max() > 0.05
+
+
 def test_georeferencing_is_kept(run: Run, scene: str, tmp_path: Path) -> None:
     output = str(tmp_path / "out.tif")
     run(INPUT=scene, OUTPUT=output)

@@ -36,7 +36,9 @@ PARAMETERS = [
     ("KNOB", "number", None, True, False),
     ("EXTENT", "extent", None, True, False),
     ("TRAINING_AREA", "source", None, True, False),
-    ("EPOCHS", "number", 10, False, False),
+    ("METHOD", "enum", "auto", False, False),
+    ("REFERENCE", "raster", None, True, False),
+    ("EPOCHS", "number", 0, False, False),
     ("LEARNING_RATE", "number", None, True, False),
     ("AUGMENT", "enum", "AFT", False, False),
     ("DEPTH", "enum", "full", False, False),
@@ -44,6 +46,10 @@ PARAMETERS = [
     ("ADD_TO_MODELS", "boolean", False, False, False),
     ("STRIDE", "number", 0, False, True),
     ("PIXELS", "number", 262144, False, True),
+    ("MU", "number", 0.01, False, True),
+    ("XI", "number", 1, False, True),
+    ("LAMBDA", "number", 0, False, True),
+    ("SELF_ENSEMBLE", "boolean", False, False, True),
     ("DEVICE", "string", "auto", False, True),
     ("PRECISION", "enum", "auto", False, True),
     ("MODEL_OUTPUT", "fileDestination", None, False, False),
@@ -122,11 +128,12 @@ def test_parameters_and_outputs_are_stable(plugin: Any) -> None:
     assert made == ["MODEL_OUTPUT"]
 
 
-def test_only_affine_models_are_offered(plugin: Any) -> None:
+def test_models_that_need_no_reference_are_offered_first(plugin: Any) -> None:
     algorithm = plugin.provider.algorithm("finetune").create()
     options = algorithm.parameterDefinition("MODEL").options()
     assert options[0] == "dopamine-sar"
-    assert "ffdnet-sar" not in options
+    assert options.index("ffdnet-sar") > options.index("dopamine-l8")
+    assert len(options) == len(set(options))
 
 
 def test_help_explains_every_parameter(plugin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,6 +264,8 @@ def test_broken_and_double_files_do_not_break_the_list(
 ) -> None:
     from qgis.core import QgsApplication
 
+    from speckless.plugin.core.models.registry import weight_files
+
     said: list[str] = []
     log = QgsApplication.messageLog()
     log.messageReceived.connect(lambda *values: said.append(str(values[0])))
@@ -270,7 +279,8 @@ def test_broken_and_double_files_do_not_break_the_list(
     for _ in range(2):
         algorithm = plugin.provider.algorithm("finetune").create()
         options = algorithm.parameterDefinition("MODEL").options()
-        assert [name for name in options if not name.startswith("dopamine-")] == ["tiny"]
+        shipped = {path.stem for path in weight_files()}
+        assert [name for name in options if name not in shipped] == ["tiny", "boxcar-3"]
     complaints = [text for text in said if str(user_models) in text]
     assert len(complaints) == 3  # each once
 

@@ -27,12 +27,18 @@ PARAMETERS = [
     ("DEVICE", "string", "auto", False, True),
     ("PRECISION", "enum", "auto", False, True),
     ("KNOB_AUTO", "boolean", False, False, True),
+    ("SELF_ENSEMBLE", "boolean", False, False, True),
+    ("LOOKS_MAP", "raster", None, True, True),
+    ("CLASS_MAP", "raster", None, True, True),
     ("TILE_SIZE", "number", 0, False, True),
+    ("STAGES", "number", 0, False, True),
     ("CREATION_OPTIONS", "string", "", True, True),
     ("OUTPUT", "rasterDestination", None, False, False),
     ("RATIO", "rasterDestination", None, True, False),
     ("SLOPE", "rasterDestination", None, True, False),
     ("BIAS", "rasterDestination", None, True, False),
+    ("NOISE", "rasterDestination", None, True, False),
+    ("NOISE_LEVEL", "rasterDestination", None, True, False),
 ]
 FIGURES = [
     "LOOKS_USED",
@@ -63,7 +69,7 @@ def test_parameters_are_stable(algorithm: Any) -> None:
 
 def test_outputs_are_stable(algorithm: Any) -> None:
     names = [output.name() for output in algorithm.outputDefinitions()]
-    assert names == ["OUTPUT", "RATIO", "SLOPE", "BIAS", *FIGURES]
+    assert names == ["OUTPUT", "RATIO", "SLOPE", "BIAS", "NOISE", "NOISE_LEVEL", *FIGURES]
 
 
 def test_only_the_main_output_is_made_by_default(algorithm: Any) -> None:

@@ -13,6 +13,8 @@ from qgis.core import QgsProcessingContext, QgsProcessingException, QgsRasterLay
 
 Run = Callable[..., dict[str, Any]]
 
+SAMPLE = str(Path(__file__).resolve().parents[2] / "resources/samples/sentinel1_sample.tif")
+
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
@@ -22,6 +24,10 @@ Run = Callable[..., dict[str, Any]]
         ({"KNOB": 0}, "KNOB must be a positive number"),
         ({"KNOB": 2}, "boxcar-3' has no knob"),
         ({"KNOB_AUTO": True}, "boxcar-3' is not affine, its risk cannot be estimated"),
+        ({"LOOKS_MAP": "/no/such.tif"}, "There is no file /no/such.tif"),
+        ({"LOOKS_MAP": SAMPLE}, "leave LOOKS_MAP out"),
+        ({"CLASS_MAP": SAMPLE}, "leave CLASS_MAP out"),
+        ({"LOOKS_MAP": SAMPLE, "MODEL_FILE": None}, "do not coincide"),
         ({"DEVICE": "gpu"}, "Unknown device 'gpu'"),
         ({"DEVICE": "cuda:x"}, "Unknown device 'cuda:x'"),
         ({"DEVICE": "cuda:99"}, "cuda:99"),
@@ -32,6 +38,8 @@ Run = Callable[..., dict[str, Any]]
         ({"MODEL_FILE": "/no/such.safetensors"}, "/no/such.safetensors cannot be read"),
         ({"SLOPE": "TEMPORARY_OUTPUT"}, "not affine, it has no SLOPE"),
         ({"BIAS": "TEMPORARY_OUTPUT"}, "not affine, it has no BIAS"),
+        ({"NOISE": "TEMPORARY_OUTPUT"}, "does not estimate a NOISE map"),
+        ({"STAGES": 2}, "has no stages"),
         ({"OUTPUT": "/tmp/a.tif", "RATIO": "/tmp/a.tif"}, "Two outputs have the same path"),
         ({"BANDS": [7]}, "has no band 7"),
         ({"DOMAIN": "complex"}, "does not fit the domain 'complex'"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from speckless.plugin.core.models.boxcar import Boxcar
 from speckless.plugin.core.models.card import ModelCard
-from speckless.plugin.core.models.ffdnet import LogFFDNet
+from speckless.plugin.core.models.ffdnet import FFDNet
 from speckless.plugin.core.models.weights import save_model
 from speckless.plugin.core.tiling import Window
 from speckless.plugin.engine.client import TileRequest
@@ -24,7 +24,7 @@ def save_boxcar(path: Path, radius: int = 1, **card: object) -> Path:
 
 def save_slow(path: Path) -> Path:
     """Write a network of many steps, seconds for the tile of `big_request`."""
-    network = LogFFDNet()
+    network = FFDNet()
     save_model(path, network, network.describe(id="slow", title="Slow", architecture="ffdnet"))
     return path
 

@@ -15,10 +15,10 @@ from speckless.plugin.core.models.registry import create
 from speckless.plugin.core.models.weights import load_model, save_model
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.jobs import adapting
+from speckless.plugin.jobs import adapting, publishing
 from speckless.plugin.jobs.adapting import AdaptJob
 from speckless.plugin.jobs.finetuning import FineTuneJob
-from speckless.plugin.jobs.tuning_report import detail
+from speckless.plugin.jobs.places import detail
 
 gdal = pytest.importorskip("osgeo.gdal")
 
@@ -183,7 +183,7 @@ def test_disk_that_is_full_leaves_nothing(job, tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(adapting, "publish", full)
+    monkeypatch.setattr(publishing, "publish", full)
     with pytest.raises(RasterError, match="No space left"):
         job().run(silent, never)
     assert not list((tmp_path / "out").iterdir())

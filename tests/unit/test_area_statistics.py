@@ -14,7 +14,7 @@ from speckless.plugin.core.area_statistics import (
     cut_cells,
 )
 from speckless.plugin.core.errors import InvalidInput
-from speckless.plugin.core.gamma_fit import fit_looks, ks_distance
+from speckless.plugin.core.gamma_fit import fit_looks, is_single_look, ks_distance
 from speckless.plugin.core.special import digamma, gamma_cdf
 from speckless.plugin.core.speckle import gamma_pdf, nakagami_pdf, simulate_speckle
 
@@ -233,6 +233,16 @@ def test_fit_solves_the_likelihood_equation(looks: float) -> None:
     assert fit_looks(math.log(looks) - digamma(looks)) == pytest.approx(looks, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("looks", "n", "single"),
+    [(1.0, 900, True), (1.05, 900, True), (1.12, 900, False), (1.0, 100, False), (3.0, 9e4, False)],
+)
+def test_single_look_is_told_as_surely_as_the_pixels_tell(
+    looks: float, n: float, single: bool
+) -> None:
+    assert is_single_look(looks, n) is single
+
+
 def test_fit_refuses_equal_pixels() -> None:
     with pytest.raises(InvalidInput, match="constant"):
         fit_looks(0.0)
@@ -288,6 +298,10 @@ def test_histogram_is_in_the_domain_of_the_layer(looks: float) -> None:
         error = np.sqrt(np.maximum(found.fitted * width, 1e-5) / area.size) / width
         assert np.max(np.abs(found.density - found.fitted) / error) < 6
     fitted, mean = shown["intensity"].gamma_looks, shown["intensity"].mean
+    if looks == 1:  # at one look the laws have names and shapes of their own
+        names = [shown[domain].histogram.law for domain in ("intensity", "amplitude", "db")]
+        assert names == ["exponential", "Rayleigh", "log-exponential"]
+        fitted = 1.0
 
     def in_db(x: np.ndarray) -> np.ndarray:
         power = 10 ** (x / 10)
@@ -297,6 +311,9 @@ def test_histogram_is_in_the_domain_of_the_layer(looks: float) -> None:
         "Gamma": lambda x: gamma_pdf(x, fitted, mean),
         "Nakagami": lambda x: nakagami_pdf(x, fitted, mean),
         "log-Gamma": in_db,
+        "exponential": lambda x: np.exp(-x / mean) / mean,
+        "Rayleigh": lambda x: 2 * x / mean * np.exp(-(x**2) / mean),
+        "log-exponential": in_db,
     }
     for found in (statistics.histogram for statistics in shown.values()):
         centres = (found.edges[1:] + found.edges[:-1]) / 2

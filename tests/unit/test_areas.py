@@ -11,7 +11,8 @@ import pytest
 from speckless.plugin.core.errors import Cancelled
 from speckless.plugin.core.models.card import ModelCard
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.jobs.areas import AreaRequest, measure_drawn
+from speckless.plugin.jobs import areas
+from speckless.plugin.jobs.areas import AreaRequest, PixelCache, measure_drawn
 from speckless.plugin.jobs.preview_image import Preview
 from speckless.plugin.jobs.scene_cache import SceneCache
 
@@ -141,3 +142,37 @@ def test_file_is_released(path: str, tmp_path: Path) -> None:
     measure(str(copy), box(0, 0, 20, 20))
     descriptors = [entry.readlink() for entry in Path("/proc/self/fd").iterdir() if entry.exists()]
     assert str(copy) not in map(str, descriptors)
+
+
+def test_cached_pixels_give_the_same_numbers(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = PixelCache()
+    reads = []
+    opened = areas.RasterSource
+    monkeypatch.setattr(areas, "RasterSource", lambda *a: reads.append(a) or opened(*a))
+
+    def measured(polygon: bytes, cache: PixelCache | None) -> Any:
+        return measure_drawn(AreaRequest(path, 1, polygon), None, None, lambda: False, cache)
+
+    for shift in (0, 3, -4, 9):
+        # The last rows are nodata, the last columns beyond the raster.
+        polygon = box(150 + shift, 60, 230 + shift, 110 + shift)
+        kept, read = measured(polygon, cache), measured(polygon, None)
+        assert kept.values(False) == read.values(False)
+        assert kept.statistics.original.n_pixels > 1000
+    assert len(reads) == 1 + 4  # once for the cache
+    measured(box(5, 5, 30, 30), cache)
+    assert len(reads) == 1 + 4 + 1
+
+
+def test_cache_sees_that_a_file_has_changed(path: str, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.tif"
+    copy.write_bytes(Path(path).read_bytes())
+    cache = PixelCache()
+    request = AreaRequest(str(copy), 1, box(20, 10, 90, 60))
+    before = measure_drawn(request, None, None, lambda: False, cache).statistics.original
+    dataset = gdal.Open(str(copy), gdal.GA_Update)
+    band = dataset.GetRasterBand(1)
+    band.WriteArray(2 * band.ReadAsArray(0, 0, 200, 100))
+    band = dataset = None
+    after = measure_drawn(request, None, None, lambda: False, cache).statistics.original
+    assert after.mean == pytest.approx(2 * before.mean, rel=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from speckless.plugin.core.models.ffdnet import LogFFDNet
+from speckless.plugin.core.models.ffdnet import FFDNet
 
 LOOKS = torch.ones(1)
 
@@ -13,7 +13,7 @@ LOOKS = torch.ones(1)
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    network = LogFFDNet(layers=4, channels=8)
+    network = FFDNet(layers=4, channels=8)
     torch.nn.init.normal_(network.last.weight, std=0.1)
     return network.eval()
 

@@ -300,6 +300,30 @@ def test_best_epoch_is_kept():
     torch.testing.assert_close(tuner.finish().state_dict(), copies[tuner.best_epoch])
 
 
+@pytest.mark.parametrize("cautious", [False, True])
+def test_what_the_held_out_risk_cannot_tell_apart_is_kept_unless_cautious(cautious, monkeypatch):
+    # The change of the held-out risk after each epoch; its standard error is about 0.07.
+    means = iter([0.0, -0.02, -0.15, -0.05, 0.4, -0.2])
+    draw = np.random.default_rng(0)
+    tuner_recipe = replace(RECIPE, epochs=5, patience=0, cautious=cautious)
+
+    def risk(self, image, check):
+        mean = next(means)
+        spread = 0.0 if mean == 0 else 0.07 * np.sqrt(image.held.sum())
+        values = draw.normal(size=image.held.shape) * spread
+        return np.where(image.held, values - values[image.held].mean() + mean, 0.0)
+
+    monkeypatch.setattr(FineTuner, "_held_out_risk", risk)
+    tuner = FineTuner(network(), [scene()], tuner_recipe)
+    kept = []
+    while not tuner.finished:
+        tuner.step()
+        if tuner.done % 8 == 0:
+            kept.append(tuner.best_epoch)
+    # -0.05 and -0.2 may be as good as -0.15 was; 0.4 is not. Cautious: only new, clear minima.
+    assert kept == ([0, 2, 2, 2, 5] if cautious else [1, 2, 3, 3, 5])
+
+
 def test_useless_tuning_stops_early_with_the_start():
     model = network()
     start = {name: value.clone() for name, value in model.state_dict().items()}

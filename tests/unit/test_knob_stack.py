@@ -44,6 +44,19 @@ def test_anchors_give_their_own_estimates(cubic):
         assert log_error(stack.turned(knob), estimate(knob)) < 1e-6
 
 
+def test_stack_filled_part_by_part_is_the_same():
+    anchors = anchors_for(1.0, 5)
+    whole = KnobStack(anchors, [estimate(knob) for knob in anchors])
+    parts = KnobStack.empty(anchors[::-1], SHAPE)
+    for knob in anchors[:-1]:
+        for part in (np.s_[:20, :], np.s_[20:, :]):
+            parts.put(knob, estimate(knob)[part], part)
+    assert np.isnan(parts.turned(anchors[-1])).all()
+    parts.put(anchors[-1], estimate(anchors[-1]))
+    for knob in (0.2, 1.3, 7.0):
+        np.testing.assert_array_equal(parts.turned(knob), whole.turned(knob))
+
+
 @pytest.mark.parametrize("cubic", [True, False])
 def test_what_is_straight_in_the_logarithm_is_exact(cubic):
     anchors = [0.3, 0.5, 2.0, 9.0]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from speckless.plugin.core.errors import ModelError
 from speckless.plugin.core.models.card import ModelCard
+from speckless.plugin.core.models.card_file import replace_card
 from speckless.plugin.core.models.registry import (
     ARCHITECTURES,
     DEFAULT_MODEL,
@@ -191,8 +194,27 @@ def test_shipped_weights_load_and_run(path):
     assert model.card.architecture in ARCHITECTURES
     assert model.card.citation
     assert model.card.training
-    beside = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    assert beside == json.loads(model.card.to_json())
+    beside = path.with_suffix(".json").read_text(encoding="utf-8")
+    assert ModelCard.from_json(beside) == model.card
     with torch.no_grad():
         x = model(torch.rand(1, 1, 16, 16) + 0.1, torch.ones(1)).x
     assert bool(torch.isfinite(x).all())
+
+
+def test_card_is_changed_without_touching_the_weights(saved, tmp_path):
+    path = tmp_path / "m.safetensors"
+    shutil.copy(saved[0], path)
+    saved[0].unlink()
+    before = load_file(str(path))
+    (tmp_path / "m.json").write_text("{}\n")
+    card = replace_card(path, {"title": "Ünlike", "quality": {"measured": {"psnr": 1.5}}})
+    model = load_model(path)  # checks the digest
+    assert model.card == card
+    assert (card.title, card.quality) == ("Ünlike", {"measured": {"psnr": 1.5}})
+    for name, value in load_file(str(path)).items():
+        assert torch.equal(value, before[name])
+    beside = json.loads((tmp_path / "m.json").read_text(encoding="utf-8"))
+    assert beside == json.loads(card.to_json())
+    with pytest.raises(ModelError, match="belong to the weights"):
+        replace_card(path, {"arguments": {}})
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["m.json", "m.safetensors"]

@@ -36,6 +36,19 @@ def palette() -> Palette:
     return Palette(gray_table(-25, 5, "db"), scale, scale)
 
 
+class Unspeckled:
+    """A preview whose estimate is its input."""
+
+    def __init__(self, preview: Preview) -> None:
+        self._preview = preview
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._preview, name)
+
+    def turned(self, knob: float) -> np.ndarray:
+        return self._preview.intensity
+
+
 @pytest.mark.parametrize("view", ["despeckled", "ratio", "difference", "a", "b"])
 @pytest.mark.parametrize("knob", [1.0, LOOKS])
 def test_what_is_not_there_is_transparent(
@@ -65,7 +78,11 @@ def test_a_lower_knob_is_smoother(preview: Preview, palette: Palette) -> None:
 
 def test_legends_tell_the_bounds(preview: Preview, palette: Palette) -> None:
     assert draw(preview, "despeckled", LOOKS, palette).legend is None
-    assert draw(preview, "ratio", LOOKS, palette).legend == (0, 2.5)
+    ratio = draw(preview, "ratio", LOOKS, palette)
+    assert ratio.legend == (0.4, 2.5)
+    # 1 is in the middle: gray where the input is the estimate.
+    same = draw(Unspeckled(preview), "ratio", LOOKS, palette)  # type: ignore[arg-type]
+    assert np.abs((same.colours[:, :30] & 255).astype(int) - 128).max() <= 1
     low, high = draw(preview, "difference", LOOKS, palette).legend or (0, 0)
     assert -low == high > 1
     assert draw(preview, "a", LOOKS, palette).legend == (0, 1)

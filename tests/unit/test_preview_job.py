@@ -142,6 +142,71 @@ def test_affine_models_need_no_new_run_for_another_knob(make: Any) -> None:
     assert make("ffdnet", knob=0.2).device == "cpu"
 
 
+def test_network_told_looks_turns_at_once_when_it_was_run_at_anchors(
+    scene: str, weights: dict[str, str]
+) -> None:
+    maker = PreviewMaker(SceneCache())
+    here = Window(0, 0, 200, 150)
+
+    def request(knob: float, window: Window = here) -> PreviewRequest:
+        return PreviewRequest(
+            scene, 1, window, model_file=weights["ffdnet"], looks=1.0, knob=knob, device="cpu",
+            precision="fp32",
+        )  # fmt: skip
+
+    def nothing(*_: object) -> None:
+        pass
+
+    preview = maker.make(request(1.0), nothing, lambda: False)
+    assert preview.turns_to(1.0)
+    assert not preview.turns_to(2.0)
+    parts: list[float] = []
+    # Stopped in the middle, it goes on where it was.
+    with pytest.raises(Cancelled):
+        maker.fill(request(1.0), preview, parts.append, lambda: len(parts) > 8)
+    assert not preview.turns_at_once
+    resumed: list[float] = []
+    maker.fill(request(1.0), preview, resumed.append, lambda: False)
+    assert parts == sorted(parts)
+    assert resumed == sorted(resumed)
+    assert resumed[0] >= parts[-1] - 0.1
+    assert resumed[-1] == 1.0
+    assert max(resumed[:-1]) < 1.0
+    assert preview.turns_to(8.0)
+    assert preview.turns_to(1 / 8)
+    assert not preview.turns_to(8.1)
+    assert preview.is_exact(1.0)
+    assert not preview.is_exact(2.0)
+
+    # The network's own estimate has the stack from the start.
+    stacks = []
+    exact = maker.make(request(2.0), lambda p, _: stacks.append(p.stack), lambda: False)
+    assert stacks[0] is preview.stack is not None
+    np.testing.assert_allclose(
+        np.log(preview.turned(2.0)), np.log(exact.turned(2.0)), atol=0.02, equal_nan=True
+    )
+    assert np.isnan(preview.turned(2.0)).any()  # nodata
+    np.testing.assert_array_equal(exact.turned(2.0), exact.estimate)
+    told: list[float] = []
+    maker.fill(request(2.0), exact, told.append, lambda: False)
+    assert told == [1.0]
+    # Elsewhere the stack is another.
+    other = maker.make(request(1.0, Window(300, 0, 100, 100)), nothing, lambda: False)
+    assert other.stack is None
+
+
+def test_other_models_need_no_anchors(make: Any, scene: str, weights: dict[str, str]) -> None:
+    for name in ("dopamine", "boxcar"):
+        preview = make(name)
+        request = PreviewRequest(
+            scene, 1, Window(0, 0, WIDTH, HEIGHT), model_file=weights[name], looks=1.0
+        )
+        told: list[float] = []
+        PreviewMaker(SceneCache()).fill(request, preview, told.append, lambda: False)
+        assert told == []
+        assert preview.turns_at_once == (name == "dopamine")
+
+
 def test_maps_make_the_estimate(make: Any) -> None:
     preview = make("dopamine")
     for knob in (0.2, 1.0, 6.0):

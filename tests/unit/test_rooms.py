@@ -47,13 +47,16 @@ FORBIDDEN: dict[str, set[str]] = {
 }
 
 # Modules that may load torch when they are imported; all others must start without it.
+_CORE_WITH_TORCH = """
+    class_training despeckling ensemble finetuning losses pairs patch_tuning patches training
+    training_run training_samples tuning_images
+"""
 WITH_TORCH = (
     "plugin/core/models/*.py",
-    *(f"plugin/core/{name}.py" for name in ("despeckling", "finetuning", "patches", "training")),
-    "plugin/core/tuning_images.py",
+    *(f"plugin/core/{name}.py" for name in _CORE_WITH_TORCH.split()),
     *(
         f"plugin/engine/{name}.py"
-        for name in ("computing", "devices", "server", "tuning", "worker")
+        for name in ("computing", "devices", "freezing", "server", "training", "tuning", "worker")
     ),
 )
 WITHOUT_TORCH = {f"plugin/core/models/{name}.py" for name in ("__init__", "card", "registry")}

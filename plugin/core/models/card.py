@@ -26,6 +26,7 @@ SCALES = ("none", "mean", "geometric")
 _KINDS = {
     "id": str, "title": str, "architecture": str, "scale": str, "arguments": dict,
     "training": dict, "quality": dict, "radius": int, "affine": bool, "blind": bool,
+    "per_scene": bool, "stages": int,
 }  # fmt: skip
 
 
@@ -55,6 +56,13 @@ class ModelCard:
         Looks seen in training, lowest and highest.
     scale : {"none", "mean", "geometric"}
         Frozen scene statistic the input is divided by, and the output multiplied with.
+    maps : tuple of str
+        Further maps the network gives: "noise", the estimated speckle; "level", its estimated
+        relative standard deviation (1/√L).
+    per_scene : bool
+        Normalises by statistics of the scene, frozen once per run.
+    stages : int
+        Stages of an unrolled network, of which fewer may be used; 0 for other networks.
     training, quality : dict
         Recipe, data and budget; measured figures with their protocol.
     tensors_sha256 : str
@@ -71,6 +79,9 @@ class ModelCard:
     blind: bool = True
     looks_range: tuple[float, float] = (1.0, 1.0)
     scale: str = "none"
+    maps: tuple[str, ...] = ()
+    per_scene: bool = False
+    stages: int = 0
     parameters: int = 0
     description: str = ""
     citation: str = ""
@@ -107,6 +118,7 @@ class ModelCard:
             known = {f.name for f in fields(cls)}
             values = {key: value for key, value in values.items() if key in known}
             values["looks_range"] = tuple(float(v) for v in values["looks_range"])
+            values["maps"] = tuple(str(name) for name in values.get("maps", ()))
             card = cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(f"The model card cannot be read ({error}).") from error

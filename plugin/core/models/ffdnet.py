@@ -1,14 +1,18 @@
-"""FFDNet in the logarithm of intensity: light, and told the number of looks.
+"""FFDNet: light, and told the number of looks, of the scene or of every pixel.
 
 Zhang, Zuo and Zhang, "FFDNet: Toward a Fast and Flexible Solution for CNN-Based Image
 Denoising", IEEE TIP 2018: the image is taken apart into half-size sub-images, a plain CNN runs
-there beside a map of the noise level, and the result is put together again. Here the image is
-ln Z, the noise level is the number of looks, and the network estimates the speckle, which is
-subtracted (residual learning).
+there beside a map of the noise level, and the result is put together again.
 
-The first layer's kernels are made to sum to zero over the image, so a factor on the input
-leaves all features as they are and comes out as the same factor: scale equivariance by
+In the domain of logarithms the network estimates the speckle, which is subtracted (residual
+learning). The first layer's kernels are made to sum to zero over the image, so a factor on the
+input leaves all features as they are and comes out as the same factor: scale equivariance by
 construction, whatever the sensor's calibration.
+
+In the other domains it estimates the scene itself, as in the paper. Without additive constants
+(BF-CNN, Mohan et al., ICLR 2020) it is homogeneous of degree 1, hence scale equivariant, if the
+noise map is so too: the standard deviation of multiplicative noise is σ·x, and the map holds
+σ times the mean of each 2×2 cell.
 """
 
 from __future__ import annotations
@@ -18,17 +22,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pad, pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import avg_pool2d, pixel_shuffle, pixel_unshuffle
 
 from .base import Conv2d, Despeckler, Estimate
 from .card import ModelCard
+from .layers import (
+    FirstConv2d,
+    check_domain,
+    even,
+    from_domain,
+    he_initialise,
+    scale_last,
+    to_domain,
+)
 
-# Relative to the scene's scale; ten decades below it there is no signal.
-_FLOOR = 1e-10
 
-
-class LogFFDNet(Despeckler):
-    """ln x̂ = ln Z - f(ln Z, looks).
+class FFDNet(Despeckler):
+    """ln x̂ = ln Z - f(ln Z, looks), or x̂ = f(Z, looks) in the other domains.
 
     Parameters
     ----------
@@ -36,23 +46,26 @@ class LogFFDNet(Despeckler):
         Convolutions; each reaches two pixels farther.
     channels : int
         Filters of the inner convolutions.
+    domain : {"log", "amplitude", "intensity"}
+    bias_free : bool
+        No additive constants; not in the domain of logarithms, where a factor is one.
     """
 
-    def __init__(self, layers: int = 15, channels: int = 64) -> None:
+    def __init__(
+        self, layers: int = 15, channels: int = 64, domain: str = "log", bias_free: bool = False
+    ) -> None:
         super().__init__()
-        self.first = nn.Conv2d(4, channels, 3)
+        check_domain(domain)
+        if bias_free and domain == "log":
+            raise ValueError("bias_free does not go with domain='log'")
+        self.domain, self.bias_free = domain, bias_free
+        self.first = FirstConv2d(4, channels, zero_sum=domain == "log", bias=not bias_free)
         self.noise_level = nn.Conv2d(1, channels, 1, bias=False)
         self.inner = nn.ModuleList(
-            Conv2d(channels, channels, 3, padding=1) for _ in range(layers - 2)
+            Conv2d(channels, channels, 3, padding=1, bias=not bias_free) for _ in range(layers - 2)
         )
-        self.last = Conv2d(channels, 4, 3, padding=1)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        with torch.no_grad():
-            self.last.weight.mul_(0.1)
+        self.last = Conv2d(channels, 4, 3, padding=1, bias=not bias_free)
+        he_initialise(self, self.last, 0.1 if domain == "log" else 1.0)
 
     def describe(self, **values: Any) -> ModelCard:
         """Card; a layer reaches two pixels, the half-size grid's alignment two more."""
@@ -60,29 +73,36 @@ class LogFFDNet(Despeckler):
         return ModelCard(radius=radius, divisor=2, blind=False, **values)
 
     def scale_output(self, factor: float) -> bool:
-        """Subtract the factor's logarithm from the speckle."""
-        with torch.no_grad():
-            self.last.bias.sub_(math.log(factor))
+        """Scale what comes out of the last layer."""
+        scale_last(self.last, self.domain, 1 / factor if self.domain == "log" else factor)
         return True
 
     def forward(
         self, intensity: Tensor, looks: Tensor, dtype: torch.dtype | None = None
     ) -> Estimate:
-        """Estimate from intensity (B, 1, H, W); convolutions run in ``dtype``."""
+        """Estimate from intensity (B, 1, H, W) and looks, (B,) or a map (B, 1, H, W)."""
         dtype = dtype or intensity.dtype
         height, width = intensity.shape[-2:]
-        log = intensity.clamp_min(_FLOOR).log()
-        even = pad(log, (0, width % 2, 0, height % 2), mode="replicate")
-        speckle = pixel_shuffle(self._speckle(pixel_unshuffle(even, 2), looks, dtype), 2)
-        return Estimate((log - speckle[..., :height, :width]).exp())
-
-    def _speckle(self, cells: Tensor, looks: Tensor, dtype: torch.dtype) -> Tensor:
-        # In single precision: the zero-sum kernels take differences of large logarithms.
-        kernel = self.first.weight - self.first.weight.mean((1, 2, 3), keepdim=True)
-        bordered = pad(cells, (1, 1, 1, 1), mode="replicate")
-        level = looks.clamp_min(1e-3).log2().view(-1, 1, 1, 1) / math.sqrt(10)
-        x = conv2d(bordered, kernel, self.first.bias) + self.noise_level(level)
+        image = even(to_domain(intensity, self.domain))
+        cells = pixel_unshuffle(image, 2)
+        level = self._level(looks, cells)
+        x = self.first(cells) + self.noise_level(level)
         x = x.relu_().to(dtype, memory_format=torch.channels_last)
         for layer in self.inner:
             x = layer(x).relu_()
-        return self.last(x).float()
+        out = pixel_shuffle(self.last(x).to(image.dtype), 2)
+        if self.domain == "log":
+            out = image - out
+        return Estimate(from_domain(out[..., :height, :width], self.domain))
+
+    def _level(self, looks: Tensor, cells: Tensor) -> Tensor:
+        """Noise map (B, 1, H/2, W/2), or (B, 1, 1, 1) where it is the same everywhere."""
+        known = looks.to(cells.dtype).clamp_min(1e-3)
+        if known.ndim == 4:
+            # Noise of a cell: its looks' geometric mean, so that 2 and 8 looks count as 4.
+            log2 = avg_pool2d(even(known.log2()), 2)
+        else:
+            log2 = known.log2().view(-1, 1, 1, 1)
+        if not self.bias_free:
+            return log2 / math.sqrt(10)
+        return (-0.5 * log2).exp2() * cells.mean(1, keepdim=True)

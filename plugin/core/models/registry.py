@@ -19,10 +19,26 @@ DEFAULT_MODEL = "ffdnet-sar"
 
 # Name of an architecture -> module beside this one, class.
 ARCHITECTURES = {
+    "aindnet": ("aindnet", "Aindnet"),
     "boxcar": ("boxcar", "Boxcar"),
+    "classaware": ("classaware", "ClassAware"),
+    "cbdnet": ("cbdnet", "CbdNet"),
+    "despecknet": ("despecknet", "DeSpeckNet"),
+    "dncnn": ("dncnn", "DnCnn"),
     "dopamine": ("dopamine", "Dopamine"),
-    "ffdnet": ("ffdnet", "LogFFDNet"),
+    "ffdnet": ("ffdnet", "FFDNet"),
+    "idcnn": ("idcnn", "IdCnn"),
+    "nn3d": ("nn3d", "Nn3d"),
+    "sarcnn": ("dncnn", "SarCnn"),
+    "sardrn": ("sardrn", "SarDrn"),
+    "scaoednet": ("scaoednet", "ScaoedNet"),
 }
+
+# Architectures that take a number of looks for every pixel.
+LOOKS_MAPS = ("ffdnet", "nn3d")
+
+# Architectures that take a class of every pixel.
+CLASS_MAPS = ("classaware",)
 
 
 def create(architecture: str, arguments: dict[str, Any]) -> Despeckler:

@@ -1,0 +1,238 @@
+"""The algorithm "Train model" (speckless:train)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.PyQt.QtCore import QCoreApplication
+
+from ..plugin.core.errors import InvalidInput, SpecklessError
+from ..plugin.core.models.card import ModelCard
+from ..plugin.core.models.registry import find
+from ..plugin.core.recipe import LOSSES
+from ..plugin.engine.client import Trained
+from ..plugin.jobs.checks import check_positive
+from ..plugin.jobs.training import TrainJob
+from ..plugin.jobs.training_settings import SPECKLES, TRAINABLE, recipe_for
+from ..plugin.toolbelt.settings import Settings
+from .base import Progress, told_to_qgis
+from .checks import check_choice, check_device, destination, is_asked
+from .models import user_folder
+from .network_algorithm import PRECISIONS
+from .raster_algorithm import DOMAINS
+from .sources import raster_paths
+from .train_parameters import HALVES, TrainParameters
+
+translate = QCoreApplication.translate
+
+# Points of the curves, and the least seconds between two.
+_POINTS, _LEAST_SECONDS = 120, 5.0
+
+# What a killed run loses at most.
+_CHECKPOINT_SECONDS = 30.0
+
+
+class TrainAlgorithm(TrainParameters):
+    """Makes a `TrainJob` of the parameters and runs it in the engine's process."""
+
+    def name(self) -> str:
+        return "train"
+
+    def displayName(self) -> str:
+        return translate("Speckless", "Train model")
+
+    def tags(self) -> list[str]:
+        return translate(
+            "Speckless",
+            "train,training,supervised,learn,network,neural network,deep learning,model,weights,"
+            "own data,despeckle,speckle,SAR,FFDNet,DoPAMINE,reference",
+        ).split(",")
+
+    def group(self) -> str:
+        return translate("Speckless", "Training")
+
+    def groupId(self) -> str:
+        return "training"
+
+    def shortDescription(self) -> str:
+        return translate(
+            "Speckless",
+            "Trains a network on your own data: clean images with simulated speckle, or noisy "
+            "rasters with their references.",
+        )
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
+        try:
+            for name, options in (
+                (self.DOMAIN, DOMAINS),
+                (self.SPECKLE, list(SPECKLES)),
+                (self.ARCHITECTURE, list(TRAINABLE)),
+                (self.LOSS, list(LOSSES)),
+                (self.HALF, HALVES),
+                (self.PRECISION, PRECISIONS[:3]),
+            ):
+                check_choice(name, parameters.get(name), options)
+            check_device(self.parameterAsString(parameters, self.DEVICE, context))
+            model = destination(parameters.get(self.MODEL_OUTPUT))
+            job = self._job_from(parameters, context, model, in_engine=bool(model))
+            replace(job, report=destination(parameters.get(self.REPORT))).check()
+        except SpecklessError as error:
+            return False, str(error)
+        return super().checkParameterValues(parameters, context)
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        # QGIS 3.22 does not ask by itself when run by qgis_process or from a script.
+        ready, problem = self.canExecute()
+        if not ready:
+            raise QgsProcessingException(problem)
+        with told_to_qgis():
+            model = self.parameterAsFileOutput(parameters, self.MODEL_OUTPUT, context)
+            self._job = self._job_from(parameters, context, model)
+        return True
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        asked = is_asked(parameters.get(self.REPORT))
+        report = self.parameterAsFileOutput(parameters, self.REPORT, context) if asked else ""
+        adds = self.parameterAsBool(parameters, self.ADD_TO_MODELS, context)
+        progress = Progress(feedback)
+        with told_to_qgis():
+            job = replace(
+                self._job, report=report, list_folder=str(user_folder()) if adds else None
+            )
+            trained = job.train(progress, progress.is_cancelled)
+            listed = job.listed
+        feedback.pushInfo(trained.reason)
+        if listed:
+            feedback.pushInfo(
+                translate("Speckless", "In the list of models as '{name}' ({path}).").format(
+                    name=trained.card.id, path=listed
+                )
+            )
+        return {**self._results(trained), self.MODEL_OUTPUT: job.output} | (
+            {self.REPORT: report} if report else {}
+        )
+
+    def _results(self, trained: Trained) -> dict[str, Any]:
+        figures = trained.card.quality.get("validation", {})
+        ratios = [value for name, value in figures.items() if name.startswith("PSNR")]
+        return {
+            self.STEPS_DONE: trained.card.training["steps"],
+            self.HELD_OUT_LOSS: figures.get("loss"),
+            self.LOG_RMSE: figures.get("log-RMSE"),
+            self.PSNR: sum(ratios) / len(ratios) if ratios else None,
+            self.MODEL_ID: trained.card.id,
+            self.DEVICE_USED: trained.device,
+        }
+
+    def _job_from(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        model: str,
+        in_engine: bool = True,
+    ) -> TrainJob:
+        def number(name: str) -> float:
+            return self.parameterAsDouble(parameters, name, context)
+
+        def whole(name: str) -> int:
+            return self.parameterAsInt(parameters, name, context)
+
+        def choice(name: str) -> str:
+            return self.parameterAsEnumString(parameters, name, context)
+
+        def text(name: str) -> str:
+            return self.parameterAsString(parameters, name, context)
+
+        looks = self.optional_number(parameters, self.LOOKS, context)
+        check_positive(self.LOOKS, looks)
+        seconds, steps = 60 * number(self.MINUTES), self._steps(parameters, context)
+        if not seconds and not steps:
+            raise InvalidInput(
+                translate("Speckless", "Give MINUTES, STEPS or both: else it would never end.")
+            )
+        settings = Settings.load()
+        folders = settings.model_folders()
+        parent = self.parameterAsFile(parameters, self.MODEL_FILE, context)
+        parent = parent or str(parameters.get(self.PARENT) or "")
+        card = None
+        if parent:
+            is_file = parent.endswith(".safetensors")
+            card = ModelCard.read(parent if is_file else find(parent, folders))
+        span = number(self.LOOKS_FROM), number(self.LOOKS_TO)
+        architecture = choice(self.ARCHITECTURE)
+        recipe = recipe_for(
+            id=_model_id(model, card.architecture if card else architecture),
+            title=text(self.TITLE),
+            architecture=architecture,
+            arguments=text(self.ARGUMENTS),
+            parent=parent,
+            parent_card=card,
+            loss=choice(self.LOSS),
+            looks=span,
+            speckle=choice(self.SPECKLE),
+            stretch=self.parameterAsBool(parameters, self.STRETCH, context),
+            patch=whole(self.PATCH),
+            batch=whole(self.BATCH),
+            learning_rate=number(self.LEARNING_RATE),
+            seed=whole(self.SEED),
+        )
+        return TrainJob(
+            recipe,
+            images=text(self.CLEAN_FOLDER),
+            output=model,
+            noisy=self._rasters(parameters, self.NOISY, context),
+            references=self._rasters(parameters, self.REFERENCES, context),
+            noisy_folder=text(self.NOISY_FOLDER),
+            reference_folder=text(self.REFERENCE_FOLDER),
+            domain=choice(self.DOMAIN),
+            looks=looks,
+            validation_share=number(self.VALIDATION),
+            validation_looks=sorted(set(span)),
+            steps=steps,
+            budget_seconds=seconds,
+            half=choice(self.HALF),
+            device=self.device(parameters, context),
+            precision=choice(self.PRECISION),
+            checkpoint_seconds=_CHECKPOINT_SECONDS,
+            report_seconds=max(_LEAST_SECONDS, seconds / _POINTS),
+            in_engine=in_engine,
+            python=settings.engine_python or None,
+            model_folders=[str(folder) for folder in folders],
+            keep_checkpoint=False,
+            temporary=not destination(parameters.get(self.MODEL_OUTPUT)),
+            card_beside=False,
+        )
+
+    def _steps(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
+        steps = self.optional_number(parameters, self.STEPS, context)
+        return int(steps) if steps else 0
+
+    def _rasters(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> list[str]:
+        value = parameters.get(name)
+        if value in (None, "", []):
+            return []
+        return raster_paths(self.parameterAsLayerList(parameters, name, context), value)
+
+
+def _model_id(output: str, architecture: str) -> str:
+    """Id of the model: the file's name, or one of the network for a temporary file."""
+    name = Path(output).stem
+    return name if name and name != TrainParameters.MODEL_OUTPUT else f"{architecture}-own"
