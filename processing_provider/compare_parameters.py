@@ -118,7 +118,10 @@ class CompareParameters(RasterAlgorithm):
                 optional=True,
                 usesStaticStrings=True,
             ),
-            translate("Speckless", "Names as in the group of that name; idan, mulog take long."),
+            translate(
+                "Speckless",
+                "Names as in the group of that name; idan, mulog take long, sarbm3d longest.",
+            ),
         )
         self.add(
             QgsProcessingParameterNumber(
