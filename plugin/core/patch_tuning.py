@@ -32,14 +32,19 @@ from .models.aindnet import Aindnet
 from .models.base import Despeckler
 from .models.despecknet import DeSpeckNet
 from .risk import RiskEstimate, block_mean, pooled
+from .tiling import Window, plan_tiles
 from .tuning import Scene, TuningRecipe, hold_out
+from .tuning_images import cut
 
 # Of deSpeckNet's paper: patch and its step. Pairs need patches of a U-Net's reach.
 _PATCHES = {"despecknet": (40, 9), "transfer": (96, 24), "retrain": (96, 24)}
-_BATCHES = {"despecknet": 32, "transfer": 8, "retrain": 8}
+_BATCHES = {"despecknet": 16, "transfer": 8, "retrain": 8}
 
 # The held-out loss is measured so many times an epoch, where it has as many steps.
 _MEASURES = 8
+
+# Side of what is measured at once: a cancel must not wait for a whole scene.
+_TILE = 192
 
 _FLOOR = 1e-6
 
@@ -148,37 +153,49 @@ class PatchTuner:
         Parameters
         ----------
         check : callable
-            Called before and after the step. It may raise, to cancel.
+            Called between parts of the step and of the measurement. It may raise, to cancel:
+            what it cut short is done again by the next call, from its beginning.
 
         Raises
         ------
         InvalidInput
             When the loss is no longer a number; the best weights so far are kept for `finish`.
         """
-        check()
         if not self._measured:
             self._measure(check)
             if self.finished:
                 return self.history[-1].get("loss", 0.0)
-        image, learn, reference = self._draw(self.done)
         self.model.train()
-        values = self._loss(image, learn, reference)
-        loss = values.sum() / learn.sum().clamp_min(1)
-        value = float(loss.detach())
-        if not math.isfinite(value):
+        try:
+            value = self._differentiate(check)
+        finally:
             self.model.eval()
+        if not math.isfinite(value):
             raise self._diverged()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         nn.utils.clip_grad_norm_(self.tuned, 1.0)
         self.optimizer.step()
-        self.model.eval()
         self.done += 1
         self._losses.append(value)
-        check()
         if not self._measured:
             self._measure(check)
         return value
+
+    def _differentiate(self, check: Callable[[], None]) -> float:
+        """Set the gradients of a batch's loss, and return the loss; patch by patch if may be."""
+        z, learn, reference = self._draw(self.done)
+        count = learn.sum().clamp_min(1)
+        whole = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
+        parts = [t.split(len(z) if whole else 1) for t in (z, learn)]
+        labels = [None] * len(parts[0]) if reference is None else reference.split(len(parts[0][0]))
+        self.optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for image, mask, label in zip(*parts, labels):
+            # Not behind the last part: batch normalisation has then seen what is to be learnt.
+            check()
+            loss = self._loss(image, mask, label).sum() / count
+            loss.backward()
+            total += float(loss.detach())
+        return total
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs; plain values and tensors."""
@@ -319,11 +336,7 @@ class PatchTuner:
         risks, changes, rises, values = [], [], [], []
         self._freeze()
         for image in self._images:
-            check()
-            held = self._tensor(image.held)
-            with torch.no_grad():
-                loss = self._loss(image.z, held, image.reference)[0, 0]
-            own = loss.double().cpu().numpy()
+            own = self._held_out(image, check)
             if not np.isfinite(own).all():
                 raise self._diverged()
             values.append(own)
@@ -346,6 +359,24 @@ class PatchTuner:
             for image, own in zip(self._images, values):
                 image.lowest = own
         self.history.append(entry)
+
+    def _held_out(self, image: _Image, check: Callable[[], None]) -> npt.NDArray[Any]:
+        """Loss of the held-out pixels, (H, W); 0 elsewhere."""
+        height, width = image.held.shape
+        held, values = self._tensor(image.held), np.zeros(image.held.shape)
+        card = self.model.card
+        whole = Window(0, 0, width, height)
+        for tile in plan_tiles(whole, None, _TILE, card.halo, card.divisor):
+            core = np.s_[tile.core.y : tile.core.bottom, tile.core.x : tile.core.right]
+            if not image.held[core].any():
+                continue
+            check()
+            z, mask = cut(image.z, tile.source), cut(held, tile.source)
+            label = None if image.reference is None else cut(image.reference, tile.source)
+            with torch.no_grad():
+                loss = cut(self._loss(z, mask, label), tile.inner)
+            values[core] = loss[0, 0].double().cpu().numpy()
+        return values
 
     def _freeze(self) -> None:
         """Measure what the network normalises by on the scenes: its features have changed."""

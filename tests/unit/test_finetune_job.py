@@ -169,7 +169,7 @@ def test_big_scene_is_sampled(job, monkeypatch):
         ({"looks": 0.0}, "LOOKS must be a positive"),
         ({"knob": float("nan")}, "KNOB must be a positive"),
         ({"depth": "deep"}, "depth"),
-        ({"epochs": 0}, "epoch"),
+        ({"epochs": -1}, "epoch"),
         ({"extent": Window(500, 0, 9, 9)}, "outside the raster"),
         ({"extent": Window(0, 0, 1, 1)}, "Fewer than 64"),
         ({"area": lambda window: np.zeros((window.height, window.width), bool)}, "Fewer than 64"),

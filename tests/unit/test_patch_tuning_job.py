@@ -119,7 +119,6 @@ def test_cancelled_and_resumed(name, pair, weights, tmp_path):
     with pytest.raises(Cancelled):
         job.run(lambda part, text: seen.append(text), lambda: any("Check 1" in t for t in seen))
     assert output.read_bytes() == b"old"
-    assert os.path.exists(job.checkpoint)
     if name == "aindnet":
         return
     job.run(_quiet, lambda: False)

@@ -12,7 +12,9 @@ from speckless.plugin.core.models.aindnet import AdaptiveInstanceNorm, asymmetri
 from speckless.plugin.core.models.layers import gradient_length, total_variation
 from speckless.plugin.core.models.registry import create
 from speckless.plugin.core.models.weights import load_model, save_model
+from speckless.plugin.core.recipe import Recipe
 from speckless.plugin.core.tiling import Window, plan_tiles
+from speckless.plugin.core.training import Trainer
 
 SMALL = {
     "despecknet": {"layers": 4, "channels": 4, "domain": "log"},
@@ -286,3 +288,26 @@ def test_terms_count_by_their_weights():
     assert loss(variation=2.0) == pytest.approx(2 * float(variation), rel=1e-4)
     together = float(reconstruction + product + variation)
     assert loss(clean=1.0, noisy=1.0, variation=1.0) == pytest.approx(together, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_training_lowers_the_loss_and_leaves_statistics_to_start_from(name, tmp_path):
+    rng = np.random.default_rng(0)
+    images = [rng.uniform(0.3, 0.7, (40, 40)).astype(np.float32) for _ in range(3)]
+    recipe = Recipe(
+        id="t", title="t", architecture=name.split("-")[0], arguments=SMALL[name],
+        looks=(1.0, 4.0), patch=16, stride=8, batch=4, epochs=9, learning_rate=3e-3, ema=0.9,
+        loss="mse" if name == "despecknet-intensity" else "log",
+        terms={"noisy": 0.01} if "despecknet" in name else {},
+    )  # fmt: skip
+    torch.manual_seed(0)
+    trainer = Trainer(create(recipe.architecture, recipe.arguments), recipe, images, 30)
+    losses = [trainer.step() for _ in range(30)]
+    assert np.mean(losses[-6:]) < 0.9 * np.mean(losses[:6])
+    trainer.calibrate()
+    stored = {k: v for k, v in trainer.model.named_buffers() if "running" not in k}
+    assert bool(stored) == trainer.model.describe(id="t", title="", architecture="t").per_scene
+    assert all(float((v - v.round()).abs().max()) > 1e-6 for v in stored.values())
+    with torch.no_grad():
+        x = trainer.model.eval()(_speckle(30, 30) * 0.5, LOOKS).x
+    assert bool(torch.isfinite(x).all())

@@ -10,6 +10,7 @@ from speckless.plugin.core.errors import InvalidInput
 from speckless.plugin.core.models.registry import create
 from speckless.plugin.core.models.weights import save_model
 from speckless.plugin.core.tiling import Window
+from speckless.plugin.engine.client import Engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
 from speckless.plugin.jobs.preview import PreviewMaker, PreviewRequest
 from speckless.plugin.jobs.scene_cache import SceneCache
@@ -82,6 +83,27 @@ def test_tiles_and_extents_give_the_pixels_of_the_whole(name, scene, weights, tm
     np.testing.assert_allclose(_read(tmp_path / "part.tif"), whole[part], rtol=1e-3)
     np.testing.assert_allclose(_read(files[map]), of_whole[part], rtol=1e-3)
     assert float(np.abs(whole / _read(scene) - 1).max()) > 0.01
+
+
+def test_statistics_are_measured_once_for_a_scene_and_anew_when_it_changes(
+    weights, tmp_path, monkeypatch
+):
+    times, freeze = [], Engine.freeze
+
+    def counted(self, *values):
+        times.append(1)
+        freeze(self, *values)
+
+    monkeypatch.setattr(Engine, "freeze", counted)
+    own = str(tmp_path / "own.tif")
+    for seed in (5, 5, 6):
+        if not (tmp_path / f"{seed}.tif").exists():
+            values = np.random.default_rng(seed).gamma(1.0, 1.0, (40, 50)).astype(np.float32)
+            dataset = gdal.GetDriverByName("GTiff").Create(own, 50, 40, 1, gdal.GDT_Float32)
+            dataset.GetRasterBand(1).WriteArray(values)
+            dataset = None
+        _run(own, tmp_path / f"{seed}.tif", model_file=weights["aindnet"])
+    assert len(times) == 2
 
 
 @pytest.mark.parametrize("name", ["aindnet", "scaoednet"])
