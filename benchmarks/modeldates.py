@@ -2,8 +2,9 @@
 
 As ``./run bench multidate``: a date is despeckled and compared with the mean intensity of the
 other dates. EPI is deSpeckNet's (equations 14 and 15) against the same mean, which is speckled
-itself: an EPI of 1 would show that speckle. Affine models are fine-tuned on the date itself by
-their unbiased risk; the others have no tuning without a reference and show their start alone.
+itself: an EPI of 1 would show that speckle. Each model is tuned on the date itself by its own
+method: affine ones by their unbiased risk, deSpeckNet by its phase 2. Those that need a reference
+for it, or have none, show their start alone.
 Means over the scenes' dates, then over scenes, ± the standard error over scenes.
 """
 
@@ -15,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..plugin.core.errors import InvalidInput
 from ..plugin.core.models.base import Despeckler
 from ..plugin.core.models.registry import list_cards
+from ..plugin.jobs.checks import settle_method
 from .images import add_device_options, load, set_threads
 from .multidate import edge_preservation, estimate, read_dates, reference, score
 from .results import Store, Values, add_store_options, table, with_error
@@ -114,6 +117,9 @@ def _values(
         "weights": model.card.tensors_sha256,
         **settings(options),
     }
+    method = _method(model)
+    if method != "aft":
+        key["method"] = method
     if options.report and store.get(key) is None:
         return None
 
@@ -122,8 +128,9 @@ def _values(
         noisy = dates[index]
         x = estimate(model, noisy, options.looks, precision=options.precision)
         values: Values = {"start": _figures(noisy, x, others)}
-        if options.epochs and model.card.affine:
-            recipe = recipe_from(options, _knob(options), stride=options.stride)
+        if options.epochs and method:
+            own = {"stride": options.stride} if method == "aft" else {"depth": "full"}
+            recipe = recipe_from(options, _knob(options), method=method, **own)
             done = tune(model, noisy, recipe, options.device, options.precision)
             x = estimate(done.best, noisy, options.looks, precision=options.precision)
             values["tuned"] = _figures(noisy, x, others)
@@ -133,6 +140,14 @@ def _values(
         return values
 
     return store.need(key, measure)
+
+
+def _method(model: Despeckler) -> str:
+    """How a model is tuned on an image alone; "" where it is not."""
+    try:
+        return settle_method(model.card, "auto", None)
+    except InvalidInput:
+        return ""
 
 
 def _figures(noisy: np.ndarray, x: np.ndarray, others: np.ndarray) -> list[float]:

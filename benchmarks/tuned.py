@@ -12,6 +12,7 @@ import numpy as np
 from ..plugin.core.despeckling import PRECISIONS
 from ..plugin.core.finetuning import FineTuner
 from ..plugin.core.models.base import Despeckler
+from ..plugin.core.patch_tuning import PatchTuner
 from ..plugin.core.tuning import DEPTHS, Scene, TuningRecipe
 from .images import Image, Sample, estimate, quality, scene_scale
 
@@ -81,10 +82,11 @@ def settings(options: argparse.Namespace) -> dict[str, object]:
 
 def tuner_for(
     model: Despeckler, noisy: Image, recipe: TuningRecipe, device: str, precision: str
-) -> FineTuner:
-    """Fine-tuner of a copy of the model on a whole image."""
+) -> FineTuner | PatchTuner:
+    """Fine-tuner of a copy of the model on a whole image, by the recipe's method."""
     scene = Scene(noisy, np.ones(noisy.shape, bool), scene_scale(model, noisy))
-    return FineTuner(copy.deepcopy(model), [scene], recipe, device, PRECISIONS[precision])
+    kind = FineTuner if recipe.method == "aft" else PatchTuner
+    return kind(copy.deepcopy(model), [scene], recipe, device, PRECISIONS[precision])
 
 
 def tune(

@@ -14,8 +14,8 @@ from tiny_benchmarks import image_folder, weights_file
 from speckless.benchmarks import half, modeldates, modelpage, models
 from speckless.benchmarks.multidate import edge_preservation
 from speckless.plugin.core.models.card import ModelCard
-from speckless.plugin.core.models.registry import WEIGHTS_FOLDER, list_cards
-from speckless.plugin.core.models.weights import load_model
+from speckless.plugin.core.models.registry import WEIGHTS_FOLDER, create, list_cards
+from speckless.plugin.core.models.weights import load_model, save_model
 
 
 def words(tmp_path, *more):
@@ -122,9 +122,6 @@ def test_page_names_every_model_with_its_figures():
 
 
 def test_operations_are_those_of_the_layers(tmp_path):
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
     arguments = {"layers": 3, "channels": 4}
     model = create("ffdnet", arguments)
     card = model.describe(id="f", title="", architecture="ffdnet", arguments=arguments)
@@ -155,3 +152,30 @@ def test_half_precision_is_written_only_where_nothing_moves(tmp_path, capsys):
 def test_shipped_weights_stay_below_twenty_megabytes():
     sizes = [path.stat().st_size for path in WEIGHTS_FOLDER.glob("*.safetensors")]
     assert sum(sizes) < 20e6
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "tuned"),
+    [
+        ("despecknet", {"layers": 3, "channels": 4, "domain": "log"}, True),
+        ("ffdnet", {"layers": 3, "channels": 4}, False),
+        ("aindnet", {"channels": 4, "estimator_channels": 4}, False),
+    ],
+)
+def test_each_model_is_tuned_by_its_own_method(tmp_path, capsys, architecture, arguments, tuned):
+    dates(tmp_path / "dates")
+    torch.manual_seed(0)
+    network = create(architecture, arguments)
+    card = network.describe(
+        id="own", title="", architecture=architecture, arguments=arguments, scale="geometric"
+    )
+    save_model(tmp_path / "own.safetensors", network, card)
+    assert (
+        modeldates.main(
+            ["--data", str(tmp_path / "dates"), "--models", str(tmp_path / "own.safetensors"),
+             "--first", "--epochs", "1", "--threads", "1"]
+        )
+        == 0
+    )  # fmt: skip
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("own")]
+    assert len(rows) == (2 if tuned else 1)
