@@ -13,7 +13,8 @@ BENCHMARKS = {
     "classes": "class-aware despeckling, by raster and by classifier, against class-agnostic",
     "generalisation": "bias-free networks and others outside the looks they were trained on",
     "losses": "losses compared on speckle: the small FFDNet trained with each",
-    "memory": "a 20 000 x 20 000 raster through a light model: peak memory of all processes",
+    "assessment": "figures of an assessment where the answer is known: edges, structure, targets",
+    "memory": "a 20 000 x 20 000 raster through a light model or a filter: peak memory",
     "area": "statistics of homogeneous areas: does the ENL's interval hold the truth; time",
     "startup": "qgis_process: start of speckless:despeckle against a native algorithm",
     "finetuning": "cost of fine-tuning against a forward pass, and of its depths, by ratio",
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
     """Run one benchmark by name with the rest of the arguments."""
     if not arguments or arguments[0] not in BENCHMARKS:
         for name, text in BENCHMARKS.items():
-            sys.stdout.write(f"  ./run bench {name:10} {text}\n")
+            sys.stdout.write(f"  ./run bench {name:14} {text}\n")
         return 0 if arguments in ([], ["--help"]) else 2
     module = importlib.import_module(f".{arguments[0]}", __package__)
     try:

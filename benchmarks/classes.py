@@ -121,7 +121,7 @@ def _train(
         title="Class-aware FFDNet",
         architecture="classaware",
         arguments={"classes": classes, "network": network},
-        citation="Remez, Litany, Giryes and Bronstein, IEEE TIP 2018, doi:10.1109/TIP.2018.2859044",
+        citation="Remez, Litany, Giryes and Bronstein, IEEE TIP 2018, arXiv:1808.06562",
         training={"recipe": recipe.to_mapping(), "steps": 2 * options.steps},
         **common,
     )

@@ -141,7 +141,7 @@ class _Comparison:
 
     def _tuned(self, knob: float) -> dict[str, Image]:
         options = self.options
-        recipe = recipe_from(options, knob)
+        recipe = recipe_from(options, options.looks, knob=knob)
         tuned = tune(self.model, self.noisy, recipe, options.device, options.precision)
         return self._estimate(tuned.best)
 

@@ -1,6 +1,7 @@
-"""A large raster streamed through a light model: time and peak memory of all processes.
+"""A large raster streamed through a light model or a filter: time, peak memory of all processes.
 
-The model is a 3×3 mean, so that reading, passing on and writing are what is measured. Memory
+The model is a 3×3 mean, so that reading, passing on and writing are what is measured; with
+--filter it is a classical filter, in this process. Memory
 is the sum of the proportional set sizes of this process and all its children, sampled five
 times a second (Linux).
 """
@@ -18,9 +19,11 @@ from pathlib import Path
 import numpy as np
 from osgeo import gdal
 
+from ..plugin.core.filters.registry import find_filter
 from ..plugin.core.models.registry import create
 from ..plugin.core.models.weights import save_model
 from ..plugin.jobs.despeckling import DespeckleJob
+from ..plugin.jobs.filtering import FilterJob
 
 
 class MemoryWatch:
@@ -91,27 +94,35 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--side", type=int, default=20000)
     parser.add_argument("--nodata", type=float, default=0.1, help="share of the raster")
     parser.add_argument("--folder", help="where 2 × 4 × side² bytes fit (default: temporary)")
+    parser.add_argument("--filter", help="id of a classical filter instead of the model")
+    parser.add_argument("--radius", type=int, help="of the filter")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        model = create("boxcar", {"radius": 1})
-        card = model.describe(
-            id="mean3x3", title="", architecture="boxcar", arguments={"radius": 1}
-        )
-        save_model(folder / "mean3x3.safetensors", model, card)
+        job = _filter_job(folder, options) if options.filter else _model_job(folder)
+        what = f"{job.filter.title} filter" if isinstance(job, FilterJob) else "3x3 mean"
         make_raster(folder / "input.tif", options.side, options.nodata)
-        job = DespeckleJob(
-            str(folder / "input.tif"),
-            str(folder / "output.tif"),
-            model_file=str(folder / "mean3x3.safetensors"),
-        )
         with MemoryWatch() as watch:
             start = time.perf_counter()
             result = job.run(lambda part, text: None, lambda: False)
             elapsed = time.perf_counter() - start
     sys.stdout.write(
-        f"{options.side}x{options.side} float32, {options.nodata:.0%} nodata, 3x3 mean: "
+        f"{options.side}x{options.side} float32, {options.nodata:.0%} nodata, {what}: "
         f"{elapsed:.0f} s, {result.pixels / elapsed / 1e6:.1f} Mpx/s, "
         f"peak of all processes {watch.peak / 1e9:.2f} GB\n"
     )
     return 0
+
+
+def _filter_job(folder: Path, options: argparse.Namespace) -> FilterJob:
+    kind = find_filter(options.filter)
+    made = kind() if options.radius is None else kind(radius=options.radius)
+    return FilterJob(str(folder / "input.tif"), str(folder / "output.tif"), made)
+
+
+def _model_job(folder: Path) -> DespeckleJob:
+    file = folder / "mean3x3.safetensors"
+    model = create("boxcar", {"radius": 1})
+    card = model.describe(id="mean3x3", title="", architecture="boxcar", arguments={"radius": 1})
+    save_model(file, model, card)
+    return DespeckleJob(str(folder / "input.tif"), str(folder / "output.tif"), model_file=str(file))

@@ -45,6 +45,10 @@ USES = {
     ("despecknet", False): "Where the estimated speckle itself is wanted.",
     ("aindnet", True): "Speckle whose strength varies over the image: it maps it.",
     ("aindnet", False): "Noise whose strength varies over the image: it maps it.",
+    ("nn3d", True): "What repeats over the scene, where time does not matter.",
+    ("nn3d", False): "What repeats over the image, where time does not matter.",
+    ("classaware", True): "Scenes of a few distinct kinds of land cover, one expert for each.",
+    ("classaware", False): "Images of a few distinct kinds, one expert for each.",
     ("scaoednet", True): "Quality against time at will: its stages can be chosen.",
     ("scaoednet", False): "Quality against time at will: its stages can be chosen.",
 }

@@ -18,6 +18,8 @@ import numpy as np
 
 from ..plugin.core import quality
 from ..plugin.core.despeckling import despeckle_tile, freeze_on
+from ..plugin.core.filters.base import SceneConstants, SpeckleFilter
+from ..plugin.core.filters.registry import find_filter
 from ..plugin.core.models.registry import DEFAULT_MODEL
 from .scenes import load
 
@@ -30,19 +32,21 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./run bench multidate", description=__doc__)
     parser.add_argument("--data", required=True, type=Path, help="folder of scene folders")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="id or weights file")
+    parser.add_argument("--filter", help="id of a classical filter instead of a model")
     parser.add_argument("--looks", type=float, default=1.0)
     parser.add_argument("--knob", type=float, default=None)
     parser.add_argument("--first", action="store_true", help="despeckle only the first date")
     parser.add_argument("--precision", default="fp32")
     options = parser.parse_args(arguments)
-    model = load(options.model)
+    model = find_filter(options.filter)() if options.filter else load(options.model)
     rows = []
     for name, dates in read_dates(options.data):
         chosen = range(1 if options.first else len(dates))
         figures = np.array([_figures(model, dates, index, options) for index in chosen])
         rows.append(figures.mean(0))
         print_row(name, rows[-1])
-    print_row(f"{model.card.id}, mean of {len(rows)}", np.mean(rows, 0))
+    name = options.filter or model.card.id
+    print_row(f"{name}, mean of {len(rows)}", np.mean(rows, 0))
     return 0
 
 
@@ -73,6 +77,13 @@ def estimate(model, noisy, looks, knob=None, precision="fp32") -> np.ndarray:
         knob=knob,
         precision=precision,
     )["x"]
+
+
+def filtered(filter: SpeckleFilter, noisy, looks) -> np.ndarray:
+    """One date through a classical filter."""
+    scene = SceneConstants(looks, float(np.quantile(noisy, 0.98)))
+    made = filter(noisy, np.ones(noisy.shape, bool), scene)
+    return np.maximum(made.astype(np.float64), _FLOOR)
 
 
 def score(noisy: np.ndarray, x: np.ndarray, others: np.ndarray) -> list[float]:
@@ -107,7 +118,10 @@ def _gradient(image: np.ndarray) -> float:
 
 
 def _figures(model, dates, index, options) -> list[float]:
-    x = estimate(model, dates[index], options.looks, options.knob, options.precision)
+    if isinstance(model, SpeckleFilter):
+        x = filtered(model, dates[index], options.looks)
+    else:
+        x = estimate(model, dates[index], options.looks, options.knob, options.precision)
     return score(dates[index], x, reference(dates, index))
 
 

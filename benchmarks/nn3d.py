@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--model", required=True, help="id or weights file of an FFDNet")
     parser.add_argument("--looks", type=_numbers, default=[1.0, 4.0], help="default: 1,4")
     parser.add_argument("--iterations", type=_numbers, default=[1.0, 2.0], help="default: 1,2")
-    parser.add_argument("--blend", type=_numbers, default=[0.5])
+    parser.add_argument("--blend", type=_numbers, default=[0.75])
     parser.add_argument("--strength", type=_numbers, default=[0.01])
     parser.add_argument("--search", type=int, default=8)
     parser.add_argument("--patch", type=int, default=2)
@@ -90,7 +90,7 @@ def _wrapped(
         scale=known.scale,
         looks_range=known.looks_range,
         description=f"{known.title} and a non-local filter in turn, {iterations} times.",
-        citation="Cruz et al., IEEE SPL 2018, doi:10.1109/LSP.2018.2850222; " + known.citation,
+        citation="Cruz et al., IEEE SPL 2018, arXiv:1803.02112; " + known.citation,
         training=known.training,
         parent=known.id,
     )

@@ -22,7 +22,6 @@ import numpy as np
 from osgeo import gdal
 
 from ..plugin.core.errors import InvalidInput
-from ..plugin.core.filters.base import SceneConstants
 from ..plugin.core.filters.registry import find_filter
 from ..plugin.core.models.registry import DEFAULT_MODEL
 from .memory import make_raster
@@ -52,6 +51,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="./run bench peers", description=__doc__)
     parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--filters", nargs="+", default=list(SHARED), choices=list(SHARED))
+    parser.add_argument("--saga-side", type=int, default=1024, help="for SAGA, which is slow")
+    parser.add_argument("--only", choices=["otb", "saga", "neural"], help="one of the peers")
     parser.add_argument("--radius", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cores", nargs="+", type=int, default=default_cores())
@@ -65,20 +66,23 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        scene = folder / "scene.tif"
-        make_raster(scene, options.side, 0.0)
-        _say(f"{options.side}x{options.side} float32, cores {options.cores}")
-        _with_otb(options, scene, folder)
-        _with_saga(options, scene, folder)
-        _with_neural(options, folder)
+        for peer, compare in (("otb", _with_otb), ("saga", _with_saga), ("neural", _with_neural)):
+            if options.only in (None, peer):
+                compare(options, folder)
     return 0
 
 
-def _with_otb(options: argparse.Namespace, scene: Path, folder: Path) -> None:
+def _scene(options: argparse.Namespace, folder: Path, side: int) -> Path:
+    make_raster(folder / "scene.tif", side, 0.0)
+    _say(f"{side}x{side} float32, cores {options.cores}")
+    return folder / "scene.tif"
+
+
+def _with_otb(options: argparse.Namespace, folder: Path) -> None:
     if not shutil.which(OTB):
         _say(f"skipped: {OTB} is not installed (Debian and Ubuntu: otb-bin)")
         return
-    rows = [_HEADER]
+    rows, scene = [_HEADER], _scene(options, folder, options.side)
     for name in options.filters:
         for radius in options.radius:
             mine, theirs = folder / "ours.tif", folder / "otb.tif"
@@ -93,10 +97,11 @@ def _with_otb(options: argparse.Namespace, scene: Path, folder: Path) -> None:
     _say(table(rows))
 
 
-def _with_saga(options: argparse.Namespace, scene: Path, folder: Path) -> None:
+def _with_saga(options: argparse.Namespace, folder: Path) -> None:
     if not shutil.which(SAGA):
         _say(f"skipped: {SAGA} is not installed (Debian and Ubuntu: saga)")
         return
+    scene = _scene(options, folder, options.saga_side)
     command = [
         SAGA, "--flags=s", f"--cores={len(options.cores)}", "grid_filter", "3",
         f"-INPUT={scene}", f"-RESULT={folder / 'saga.sgrd'}",
@@ -105,7 +110,11 @@ def _with_saga(options: argparse.Namespace, scene: Path, folder: Path) -> None:
     mine = ours("refinedlee", scene, folder / "ours.tif", None, options.co)
     both = _alternating(mine, command, options)
     # Both choose among directions; they are no more alike than that.
-    _say(table([_HEADER, *_rows("refined Lee / Multi Direction Lee", "SAGA", both, options.side)]))
+    _say(
+        table(
+            [_HEADER, *_rows("refined Lee / Multi Direction Lee", "SAGA", both, options.saga_side)]
+        )
+    )
 
 
 def _with_neural(options: argparse.Namespace, folder: Path) -> None:
@@ -135,14 +144,17 @@ def _with_neural(options: argparse.Namespace, folder: Path) -> None:
             str(folder / "amplitude.npy"),
             str(folder / "found.npy"),
         ]
-        cost = measure(command, options.cores)
+        # Its weights are pickles, which newer torch loads on demand only.
+        cost = measure(command, options.cores, {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"})
         _say(f"{name}: SAR2SAR {cost.wall:.1f} s, the process with its imports")
         amplitude = np.load(folder / "found.npy")[: noisy.shape[0], : noisy.shape[1]]
         made = {
             "deepdespeckling SAR2SAR": np.square(amplitude, dtype=np.float64),
             f"speckless {DEFAULT_MODEL}": multidate.estimate(model, noisy, 1.0),
-            "speckless lee, radius 3": _filtered("lee", noisy, 1.0, radius=3),
-            "speckless sarbm3d, looks 0.6": _filtered("sarbm3d", noisy, 0.6),
+            "speckless lee, radius 3": multidate.filtered(find_filter("lee")(radius=3), noisy, 1.0),
+            "speckless sarbm3d, looks 0.6": multidate.filtered(
+                find_filter("sarbm3d")(), noisy, 0.6
+            ),
         }
         for method, x in made.items():
             figures.setdefault(method, []).append(multidate.score(noisy, x, others))
@@ -150,11 +162,6 @@ def _with_neural(options: argparse.Namespace, folder: Path) -> None:
     for method, found in figures.items():
         rows.append([method, *(f"{value:.3g}" for value in np.mean(found, 0))])
     _say(table(rows))
-
-
-def _filtered(name: str, noisy: np.ndarray, looks: float, **arguments: int) -> np.ndarray:
-    made = find_filter(name)(**arguments)(noisy, np.ones(noisy.shape, bool), SceneConstants(looks))
-    return np.maximum(made.astype(np.float64), 1e-6)
 
 
 def ours(

@@ -39,6 +39,39 @@ def areas_as_wkb(
     return [area_in_raster(feature.geometry(), crs, target, transforms) for feature in features]
 
 
+def source_as_wkb(
+    source: QgsProcessingFeatureSource | None,
+    given: object,
+    target: QgsCoordinateReferenceSystem,
+    context: QgsProcessingContext,
+) -> list[bytes]:
+    """Polygons of an optional layer, see `areas_as_wkb`; none where it was left out.
+
+    Parameters
+    ----------
+    source : QgsProcessingFeatureSource or None
+        The layer as QGIS understood it; None where it could not.
+    given : object
+        The layer as given.
+    target : QgsCoordinateReferenceSystem
+    context : QgsProcessingContext
+
+    Raises
+    ------
+    InvalidInput
+        When a layer is given that is none: scripts may leave out QGIS's own check.
+    """
+    if source is None:
+        if given in (None, ""):
+            return []
+        problem = translate("Speckless", "The layer of homogeneous areas '{given}' cannot be read.")
+        raise InvalidInput(problem.format(given=given))
+    # Outlines drawn by hand may cross themselves; pixels can be counted all the same.
+    as_they_are = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
+    features = source.getFeatures(QgsFeatureRequest(), as_they_are)
+    return areas_as_wkb(features, source.sourceCrs(), target, context)
+
+
 def polygon_mask(
     features: QgsProcessingFeatureSource,
     crs: QgsCoordinateReferenceSystem,

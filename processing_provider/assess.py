@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from qgis.core import (
-    QgsFeatureRequest,
     QgsProcessingContext,
-    QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsRasterLayer,
 )
@@ -19,7 +18,7 @@ from ..plugin.jobs.assessment import Assessment
 from ..plugin.jobs.assessment_outputs import check_report_file, write_figures, write_report
 from ..plugin.jobs.assessment_report import verdicts
 from ..plugin.jobs.statistics_table import check_table
-from .areas import areas_as_wkb
+from .areas import source_as_wkb
 from .assess_parameters import AssessParameters
 from .base import Progress, told_to_qgis
 from .checks import check_choice, destination, is_asked, planned_file
@@ -108,7 +107,7 @@ class AssessAlgorithm(AssessParameters):
         parameters: dict[str, Any],
         context: QgsProcessingContext,
         ratio: str,
-        areas: list[bytes] | None = None,
+        areas: Sequence[bytes] = (),
     ) -> AssessJob:
         def domain(name: str) -> str:
             return str(self.parameterAsEnumString(parameters, name, context))
@@ -124,7 +123,7 @@ class AssessAlgorithm(AssessParameters):
             despeckled_domain=domain(self.DESPECKLED_DOMAIN),
             reference_domain=domain(self.REFERENCE_DOMAIN),
             looks=self.optional_number(parameters, self.LOOKS, context),
-            areas=areas or (),
+            areas=areas,
             slope=self._path(parameters, self.SLOPE, context),
             bias=self._path(parameters, self.BIAS, context),
             peak=self.optional_number(parameters, self.PEAK, context),
@@ -140,7 +139,12 @@ class AssessAlgorithm(AssessParameters):
     ) -> bool:
         with told_to_qgis():
             layer = self._raster(parameters, self.INPUT, context)
-            areas = self._areas(parameters, context, layer)
+            areas = source_as_wkb(
+                self.parameterAsSource(parameters, self.AREAS_LAYER, context),
+                parameters.get(self.AREAS_LAYER),
+                layer.crs(),
+                context,
+            )
             ratio = ""
             if is_asked(parameters.get(self.RATIO)):
                 ratio = self.parameterAsOutputLayer(parameters, self.RATIO, context)
@@ -151,19 +155,6 @@ class AssessAlgorithm(AssessParameters):
             if is_asked(parameters.get(name))
         }
         return True
-
-    def _areas(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, layer: QgsRasterLayer
-    ) -> list[bytes] | None:
-        if parameters.get(self.AREAS_LAYER) in (None, ""):
-            return None
-        source = self.parameterAsSource(parameters, self.AREAS_LAYER, context)
-        if source is None:
-            return None
-        # Outlines drawn by hand may cross themselves; pixels can be counted all the same.
-        as_they_are = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
-        features = list(source.getFeatures(QgsFeatureRequest(), as_they_are))
-        return areas_as_wkb(features, source.sourceCrs(), layer.crs(), context)
 
     def processAlgorithm(
         self,

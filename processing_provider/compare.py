@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from qgis.core import (
-    QgsFeatureRequest,
     QgsProcessingContext,
-    QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsRasterLayer,
 )
@@ -23,7 +22,7 @@ from ..plugin.jobs.comparing import CompareJob, Comparison
 from ..plugin.jobs.comparison_report import answer, comparison_page, efficient, write_comparison
 from ..plugin.jobs.statistics_table import check_table
 from ..plugin.toolbelt.settings import Settings
-from .areas import areas_as_wkb
+from .areas import source_as_wkb
 from .base import Progress, told_to_qgis
 from .checks import check_choice, check_device, destination, is_asked
 from .compare_parameters import CompareParameters
@@ -144,7 +143,7 @@ class CompareAlgorithm(CompareParameters):
         context: QgsProcessingContext,
         source: str,
         window: Window | None,
-        areas: list[bytes] | None = None,
+        areas: Sequence[bytes] = (),
     ) -> CompareJob:
         settings = Settings.load()
         band = self.optional_number(parameters, self.BAND, context)
@@ -162,7 +161,7 @@ class CompareAlgorithm(CompareParameters):
             band=1 if band is None else int(band),
             domain=self.parameterAsEnumString(parameters, self.DOMAIN, context),
             looks=self.optional_number(parameters, self.LOOKS, context),
-            areas=areas or (),
+            areas=areas,
             extent=window,
             folder=folder or None,
             device=settings.device if device == "auto" else device,
@@ -180,7 +179,12 @@ class CompareAlgorithm(CompareParameters):
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
             window = self.window(parameters, context, source, layer)
-            areas = self._areas(parameters, context, layer)
+            areas = source_as_wkb(
+                self.parameterAsSource(parameters, self.AREAS_LAYER, context),
+                parameters.get(self.AREAS_LAYER),
+                layer.crs(),
+                context,
+            )
             job = self._job(parameters, context, source, window, areas)
         if job.folder:
             folder = self.parameterAsFileOutput(parameters, self.OUTPUT_FOLDER, context)
@@ -193,19 +197,6 @@ class CompareAlgorithm(CompareParameters):
             if is_asked(parameters.get(name))
         }
         return True
-
-    def _areas(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, layer: QgsRasterLayer
-    ) -> list[bytes] | None:
-        if parameters.get(self.AREAS_LAYER) in (None, ""):
-            return None
-        source = self.parameterAsSource(parameters, self.AREAS_LAYER, context)
-        if source is None:
-            return None
-        # Outlines drawn by hand may cross themselves; pixels can be counted all the same.
-        as_they_are = QgsProcessingFeatureSource.Flag.FlagSkipGeometryValidityChecks
-        features = list(source.getFeatures(QgsFeatureRequest(), as_they_are))
-        return areas_as_wkb(features, source.sourceCrs(), layer.crs(), context)
 
     def processAlgorithm(
         self,

@@ -153,9 +153,9 @@ class FineTuneParameters(NetworkAlgorithm):
             translate("Speckless", "Knob, in looks"),
             translate(
                 "Speckless",
-                "L of the loss; that of the scene if empty. A lower value than the scene's tunes "
-                "towards a smoother result, a higher one towards a sharper one that keeps more "
-                "speckle.",
+                "L the tuned model despeckles for; that of the scene if empty. A lower value than "
+                "the scene's tunes towards a smoother result, a higher one towards a sharper one "
+                "that keeps more speckle.",
             ),
         )
         self.add_extent(

@@ -215,6 +215,7 @@ class TrainAlgorithm(TrainParameters):
             python=settings.engine_python or None,
             model_folders=[str(folder) for folder in folders],
             keep_checkpoint=False,
+            temporary=not destination(parameters.get(self.MODEL_OUTPUT)),
             card_beside=False,
         )
 

@@ -24,6 +24,9 @@ FloatArray = npt.NDArray[np.float32]
 _LIMIT = 1 - 1e-4
 _TINY = 1e-12
 
+# Of `turn_smoothly`, over the least it has for slopes from 0 to 1.
+_LEAST_DIVISOR = 0.1
+
 # Pixels turned at once, so that they stay in the processor's cache.
 _BLOCK = 1 << 15
 
@@ -67,6 +70,20 @@ def turn(a: Array, b: Array, looks: float, knob: float) -> tuple[Array, Array]:
         _variance(looks)
         return a, b
     return affine_map(*moments(a, b, looks), knob)
+
+
+def turn_smoothly(a: Any, b: Any, looks: float, knob: float) -> tuple[Any, Any]:
+    """As `turn`, of arrays or tensors, and differentiable also where no moments explain the map.
+
+    With k = knob/looks and D = a + (1 - a)/k, the map is a/D and b/(kD): slopes from 0 to 1 stay
+    there, and none is cut off.
+    """
+    if knob == looks:
+        return a, b
+    k = _variance(looks) / _variance(knob)
+    divisor = a + (1 - a) / k
+    divisor = divisor.clip(_LEAST_DIVISOR * min(1.0, 1 / k), None)
+    return a / divisor, b / (k * divisor)
 
 
 class AffineKnob:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .affine import turn_smoothly
 from .ensemble import turned
 from .errors import InvalidInput
 from .models.base import Despeckler
@@ -268,8 +269,9 @@ class FineTuner:
             if self._log_scale is not None:
                 features = features * self._log_scale.exp().to(features.dtype)[:, None, None]
             a, b = self.model.maps_from(features)
-        z = cut(turned(piece.z, turn), tile.core)
-        risk: Tensor = multiplicative_risk(z, a, b, self.recipe.looks)
+        z, looks = cut(turned(piece.z, turn), tile.core), self.recipe.looks
+        a, b = turn_smoothly(a, b, self.recipe.knob or looks, looks)
+        risk: Tensor = multiplicative_risk(z, a, b, looks)
         return risk if piece.weight is None else risk * cut(turned(piece.weight, turn), tile.core)
 
     def _features(self, piece: Piece, turn: int) -> Tensor:

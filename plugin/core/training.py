@@ -192,7 +192,7 @@ class Trainer:
         if self.recipe.loss == "mse":
             return 1.0
         if isinstance(self.stream, PairStream):
-            factor = self._ratio_of_means(self.stream)
+            factor = 1 / self._ratio_of_means(self.stream)
             return factor if self.model.scale_output(factor) else 1.0
         flat = [np.full((256, 256), 0.5, np.float32)]
         stream = PatchStream(flat, replace(self.recipe, bright_points=0.0), self.device)
@@ -224,9 +224,9 @@ class Trainer:
                 known = ~batch.clean.isnan()
                 sums = [torch.where(known, t, 0).sum((1, 2, 3)) for t in (x, batch.clean)]
                 ratios.append(sums[0] / sums[1])
-        factor = float(torch.cat(ratios).mean())
+        ratio = float(torch.cat(ratios).mean())
         # A network that learnt nothing must not be blown up.
-        return factor if 0.5 < factor < 2 else 1.0
+        return ratio if 0.5 < ratio < 2 else 1.0
 
     def validate(
         self, images: TrainingSet | Sequence[npt.NDArray[Any]], looks: Sequence[float]

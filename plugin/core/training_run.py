@@ -177,7 +177,13 @@ class TrainingRun:
                 f"The checkpoint {self.checkpoint} belongs to {what}. "
                 "Remove it, or choose another name for it."
             )
+        asked = trainer.steps
         trainer.restore(state)
+        if trainer.steps != asked and not self.budget_seconds:
+            self.warnings.append(
+                f"Going on from {self.checkpoint} with the schedule it was begun with, of "
+                f"{trainer.steps} steps, not {asked}. Remove that file to begin anew."
+            )
         return elapsed
 
     def _save(self, trainer: Trainer, elapsed: float) -> None:
@@ -236,7 +242,7 @@ class TrainingRun:
                     self.log.append(entry)
                 if self.budget_seconds:
                     self._fit_budget(trainer, watch)
-            first = trainer.done
+            first, begun = trainer.done, time.perf_counter()
             while trainer.done < trainer.steps:
                 watch(trainer.done / trainer.steps, self.log)
                 losses.append(trainer.step())
@@ -246,7 +252,7 @@ class TrainingRun:
                     saved = now
                 last = trainer.done == trainer.steps
                 if now - told > self.report_seconds or last:
-                    rate = (now - start) / (trainer.done - first)
+                    rate = (now - begun) / (trainer.done - first)
                     entry = {"step": trainer.done, "loss": sum(losses) / len(losses)}
                     if last or looking < _VALIDATING * (now - start):
                         look(entry)

@@ -36,7 +36,7 @@ class TuningRecipe:
     Attributes
     ----------
     looks : float
-        L of the loss: the scene's own, or the knob's (lower: smoother).
+        L of the loss: that of the scene's speckle, for which alone the loss is unbiased.
     augment : bool
         AFT (equation 7): each epoch sees all 8 flips and rotations. Else FT (equation 6).
     depth : {"full", "head", "scale"}
@@ -70,6 +70,10 @@ class TuningRecipe:
     clean, noisy, variation : float
         Weights of deSpeckNet's losses in its phase 2, μ₂, ξ and λ; the paper's for detected
         products. For single-look images it takes λ = 1e-4.
+    knob : float
+        L the tuned maps are for (lower: smoother); 0 for ``looks``. The loss looks at them
+        turned to ``looks``. The paper turns L in the loss instead, which makes slopes negative
+        where it lies below the speckle's, and leaves speckle in where it lies above.
     """
 
     looks: float
@@ -88,9 +92,12 @@ class TuningRecipe:
     clean: float = 0.01
     noisy: float = 1.0
     variation: float = 0.0
+    knob: float = 0.0
 
     def __post_init__(self) -> None:
         check_positive(self.looks, "number of looks")
+        if self.knob:
+            check_positive(self.knob, "knob")
         named = (("depth", DEPTHS), ("weighting", WEIGHTINGS), ("method", METHODS))
         for name, allowed in named:
             if getattr(self, name) not in allowed:

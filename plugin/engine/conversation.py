@@ -97,6 +97,9 @@ class Conversation:
                 self.close()
             with self._changed:
                 if self._process is None:
+                    # A thread that was told to stop must not bring back what was closed.
+                    if is_cancelled is not None and is_cancelled():
+                        raise Cancelled(_STOPPED)
                     self._launch(python, limits)
                 try:
                     while self.hello is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..core.errors import EngineError, InvalidInput
 from ..core.models.registry import create
@@ -58,6 +59,7 @@ class TrainingTask:
         request = self._request
         recipe = Recipe.from_mapping(request["recipe"])
         held_out = request["held_out"]
+        torch.manual_seed(recipe.seed)  # of fresh weights
         model = (
             load_model(request["parent"])
             if request["parent"]

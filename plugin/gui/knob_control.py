@@ -57,9 +57,11 @@ class KnobControl(QObject):
         section.area_asked.connect(self._on_area)
         section.original_toggled.connect(previewer.item.set_original)
         section.turn_changed.connect(self._say_risk)
+        section.preview_toggled.connect(self._on_preview)
         previewer.began.connect(self._pause)
         previewer.rested.connect(self._go_on)
         previewer.drawn.connect(self._on_drawn)
+        previewer.failed.connect(self._on_preview_failure)
         previewer.knob_progressed.connect(self._say_readiness)
         areas.measured.connect(self._take_area)
 
@@ -238,6 +240,15 @@ class KnobControl(QObject):
         self._section.set_knob(enl)
 
     # ---- the preview ------------------------------------------------------------------------
+
+    def _on_preview(self, active: bool) -> None:
+        if not active:
+            self._section.show_readiness("")
+
+    def _on_preview_failure(self, error: Exception) -> None:
+        # What is not ready will not be before the next preview; what is stays so.
+        if not self._previewer.turns_at_once:
+            self._section.show_readiness("")
 
     def _on_drawn(self, picture: Picture) -> None:
         legend, unit = self._section.legend, ""

@@ -91,6 +91,11 @@ class Previewer(QObject):
         return self._needs_engine or self._timer.isActive()
 
     @property
+    def turns_at_once(self) -> bool:
+        """Whether the knob turns what is shown without the engine."""
+        return self._preview is not None and self._preview.turns_at_once
+
+    @property
     def is_busy(self) -> bool:
         """Whether anything is under way."""
         return self._timer.isActive() or self._compute.is_busy or self._paint.is_busy

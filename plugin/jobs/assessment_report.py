@@ -39,7 +39,8 @@ EXPLANATIONS = {
         "Contrast kept: how much of the contrast right beside the input's clear edges is still "
         "there; 1 is all, a mean of 7×7 pixels keeps 0.2 to 0.3. EPD-ROA compares all neighbours "
         "with the input's, whose ratios are mostly speckle: it is 1 for the input itself, falls "
-        "as speckle goes, and serves to compare methods that smooth alike. C_NN: a point target "
+        "as speckle goes, and serves to compare methods that smooth alike; of single-look data it "
+        "rests on a few dark pixels. C_NN: a point target "
         "over its eight neighbours."
     ),
     "Structure left in the ratio": (

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..reports.charts import Series, line_chart
 from ..reports.page import Page
+from ..reports.pictures import decibels
 from ..reports.plots import Point, point_chart
 from ..version import VERSION
-from .assessment import NAMES
+from .assessment import NAMES, Crop
 from .assessment_report import EXPLANATIONS, crop_pictures
 from .comparing import FILTER, NETWORK, RASTER, CompareJob, Comparison, MethodResult
 from .statistics_table import write_table
@@ -25,6 +27,8 @@ _EDGES = (
 )
 # Beyond this change of the mean level (dB) a method is no candidate.
 _BIASED = 0.5
+# Methods in the charts of cuts, which could not be told apart if there were many.
+_CUTS = 4
 # Share of the speckle's variance below which a method is said to leave much of it in.
 _RAW = 0.5
 
@@ -242,3 +246,29 @@ def _contact_sheet(page: Page, found: Comparison) -> None:
     # The same part of all, unless nodata moved it.
     same = [(name, crop.estimate) for name, crop in crops if crop.window == first.window]
     crop_pictures(page, first, same, found.looks, with_profiles=False)
+    _cuts(page, found, first)
+
+
+def _cuts(page: Page, found: Comparison, first: Crop) -> None:
+    """Show cuts across the strongest edges by the methods to choose from, or the first ones."""
+    chosen = efficient(found)
+    chosen += [method for method in found.assessed if method not in chosen]
+    figures = []
+    for number, profile in enumerate(first.profiles):
+        across = list(profile.distance)
+        lines = [Series("input", across, list(decibels(profile.before)), dashed=True)]
+        for method in chosen[:_CUTS]:
+            crop = method.assessment.crop if method.assessment is not None else None
+            # The place was chosen by the input alone, so it is the same for all of one window.
+            if crop is not None and crop.window == first.window:
+                after = list(decibels(crop.profiles[number].after))
+                lines.append(Series(method.name, across, after))
+        way = "along a row" if profile.vertical else "along a column"
+        column, row = first.window.x + profile.column, first.window.y + profile.row
+        chart = line_chart(
+            lines, "pixels from the edge", "mean of 9 pixels (dB)", marked_x=0.0, width=720
+        )
+        caption = f"Cut {way} across the strongest edge, at column {column}, row {row}."
+        figures.append((chart, caption))
+    if figures:
+        page.figures(figures)

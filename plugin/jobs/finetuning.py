@@ -65,7 +65,7 @@ class FineTuneJob:
     looks : float, optional
         Equivalent number of looks; estimated from the whole scene by default.
     knob : float, optional
-        L of the loss, ``looks`` by default: lower tunes towards smoother.
+        L the tuned maps are for, ``looks`` by default: lower is smoother.
     extent : Window, optional
         Part of the raster to learn from, in pixels.
     area : callable, optional
@@ -157,7 +157,7 @@ class FineTuneJob:
         warnings: list[str] = []
         correlated = any(band.correlated for band in statistics.values())
         correlation, stride = self._whiten(scenes, correlated, method, warnings)
-        recipe = self._recipe(self.knob or looks, stride, method, correlated)
+        recipe = self._recipe(looks, stride, method, correlated)
         for warning in warnings:
             progress(0.0, Caution(warning))
         request = self._request(path, card, scenes, recipe, looks)
@@ -168,7 +168,7 @@ class FineTuneJob:
             path=self.output,
             tuned=tuned,
             looks=looks,
-            knob=recipe.looks,
+            knob=self.knob or looks,
             correlation=correlation,
             stride=stride,
             pixels=sum(int(scene.usable().sum()) for scene in scenes),
@@ -195,6 +195,7 @@ class FineTuneJob:
             clean=self.clean,
             noisy=self.noisy,
             variation=self.variation,
+            knob=self.knob or 0.0,
         )
 
     def model_path(self) -> Path:
@@ -342,7 +343,7 @@ class FineTuneJob:
         about = {
             "id": self.model_id or output.stem,
             "title": self.title or f"{card.title}, tuned on {name}",
-            "description": f"{card.id}, fine-tuned on {name} for L = {recipe.looks:.3g} "
+            "description": f"{card.id}, fine-tuned on {name} for L = {recipe.knob or looks:.3g} "
             f"(the scene: {looks:.3g}).",
             "looks_range": [looks, looks],
         }

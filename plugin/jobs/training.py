@@ -78,6 +78,9 @@ class TrainJob:
         Of the engine.
     keep_checkpoint : bool
         Leave the checkpoint there when the model is written.
+    temporary : bool
+        The output has another name the next time: the checkpoint is put into the folder for
+        temporary files, under a name by which the same training finds it.
     card_beside : bool
         Write the card as JSON beside the weights, too.
     list_folder : str, optional
@@ -112,6 +115,7 @@ class TrainJob:
     python: str | None = None
     model_folders: Sequence[str] = ()
     keep_checkpoint: bool = True
+    temporary: bool = False
     card_beside: bool = True
     list_folder: str | None = None
     max_pixels: int = MAX_PIXELS
@@ -282,14 +286,11 @@ class TrainJob:
     def _checkpoint(self, recipe: Recipe, data: TrainingSet) -> Path:
         if self.checkpoint:
             return Path(self.checkpoint)
-        output = Path(self.output)
-        temporary = Path(tempfile.gettempdir()).resolve()
-        if temporary not in output.resolve().parents:
-            return output.with_suffix(".checkpoint")
-        # A temporary output has another name the next time.
-        text = json.dumps(recipe.to_mapping(), sort_keys=True) + data.digest()
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        return temporary / f"speckless-training-{digest[:24]}.checkpoint"
+        if not self.temporary:
+            return Path(self.output).with_suffix(".checkpoint")
+        asked = [recipe.to_mapping(), data.digest(), self.steps, self.budget_seconds]
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        return Path(tempfile.gettempdir(), f"speckless-training-{digest[:24]}.checkpoint")
 
     def _in_engine(
         self, request: TrainingRequest, tell: _Teller, is_cancelled: Callable[[], bool]

@@ -10,8 +10,22 @@ from ..core.models.card import ModelCard
 from ..core.models.registry import ARCHITECTURES
 from ..core.recipe import Recipe
 
-# Networks that learn; the others compute.
-TRAINABLE = tuple(name for name in ARCHITECTURES if name != "boxcar")
+# Networks that are trained as they are; the others compute, or are put together of trained ones.
+TRAINABLE = tuple(name for name in ARCHITECTURES if name not in ("boxcar", "classaware", "nn3d"))
+
+# Where the loss is of logarithms, the forms of the networks that keep estimates positive.
+_LOGARITHMIC: dict[str, dict[str, Any]] = {
+    "despecknet": {"domain": "log"},
+    "dncnn": {"domain": "log"},
+    "dopamine": {"inputs": "log", "head": "moments"},
+    "ffdnet": {"domain": "log"},
+    "sardrn": {"domain": "log"},
+}
+# Terms of the loss that a network's own recipe in recipes/ adds.
+_TERMS: dict[str, dict[str, float]] = {
+    "cbdnet": {"asymmetric": 0.5, "noise_tv": 0.05},
+    "idcnn": {"tv": 0.002},
+}
 
 SPECKLES = ("correlated", "white")
 
@@ -83,7 +97,8 @@ def recipe_for(
     if parent_card is not None:
         architecture, chosen = parent_card.architecture, dict(parent_card.arguments)
     else:
-        chosen = parse_arguments(arguments)
+        form = _LOGARITHMIC.get(architecture, {}) if loss.startswith("log") else {}
+        chosen = {**form, **parse_arguments(arguments)}
     if architecture not in TRAINABLE:
         raise InvalidInput(
             f"'{architecture}' is no network that can be trained; choose {', '.join(TRAINABLE)}."
@@ -104,6 +119,7 @@ def recipe_for(
         learning_rate=learning_rate,
         schedule="cosine",
         loss=loss,
+        terms=_TERMS.get(architecture, {}),
         psf=(0.0, _WIDEST_PSF) if speckle == "correlated" else (0.0, 0.0),
         flips=True,
         ema=0.999,

@@ -385,7 +385,7 @@ def _settings(job: FineTuneJob, result: FineTuneResult) -> list[tuple[str, str]]
         ("Stride", f"{result.stride} ({'automatic' if not job.stride else 'given'})"),
         ("Started from", f"{card.parent}, SHA-256 {card.training['parent_sha256']}"),
         ("Tuned model", f"{card.id}, SHA-256 {card.tensors_sha256}"),
-        ("Knob (L of the loss)", f"{result.knob:.3g}"),
+        ("Knob (L of the maps)", f"{result.knob:.3g}"),
         *_manner(job, recipe),
         ("Learning rate", f"{recipe['learning_rate']:.3g}"),
         ("Epochs", f"{recipe['epochs']} at most, patience {recipe['patience']}"),

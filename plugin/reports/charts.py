@@ -279,7 +279,7 @@ def _legend(series: Sequence[Series]) -> str:
             f'stroke-width="2"{dash}/>{mark(x + 11, 14, number, colour)}'
             f'<text x="{x + 28}" y="18">{html.escape(one.name)}</text>'
         )
-        x += 44 + 6.7 * len(one.name)
+        x += 46 + 7.2 * len(one.name)
     return "".join(parts)
 
 

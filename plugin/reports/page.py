@@ -45,6 +45,10 @@ footer { margin-top: 2.5rem; color: #566172; font-size: .87rem; }
   body { padding: 0; max-width: none; font-size: 10.5pt; }
   h2 { break-after: avoid; }
   figure, tr, .warning { break-inside: avoid; }
+  figure img { width: 56mm; height: auto; }
+  .wide { overflow: visible; }
+  table.data { font-size: 8.5pt; }
+  table.data th, table.data td { padding: .15rem .45rem; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
 """

@@ -24,13 +24,14 @@ class SarBm3dAlgorithm(FilterAlgorithm):
         return [
             translate(
                 "Speckless",
-                "Two steps. First, for each block of 8×8 pixels (every third), the 16 most like it "
-                "within RADIUS, by the likelihood ratio of speckle, are turned by an undecimated "
-                "wavelet transform (Daubechies 8, three levels; Haar across the blocks) and each "
-                "band is multiplied by max(0, 1 − σ²/(1 + σ²) · ⟨z²⟩/⟨Z²⟩), σ² = 1/L: the "
-                "local linear minimum mean square error estimate. Then groups of 32, sought with "
-                "the help of the first estimate p, are turned by a cosine transform and multiplied "
-                "by Wiener's weights P²/(P² + σ²⟨p²⟩). Overlapping blocks are averaged.",
+                "On amplitudes z, two steps. First, for each block of 8×8 pixels (every third), "
+                "the 16 most like it within RADIUS, by the likelihood ratio of speckle, are turned "
+                "by an undecimated wavelet transform (Daubechies 8, three levels; Haar across the "
+                "blocks) and each band is multiplied by max(0, 1 − σ²/(1 + σ²) · ⟨z²⟩/⟨Z²⟩), σ² "
+                "the variance of speckle of L looks in amplitude: the local linear minimum mean "
+                "square error estimate. Then groups of 32, sought with the help of the first "
+                "estimate p, are turned by a cosine transform and multiplied by Wiener's weights "
+                "P²/(P² + σ²⟨p²⟩). Each group keeps its power; overlapping blocks are averaged.",
             ),
             translate(
                 "Speckless",

@@ -5,13 +5,10 @@ Writes what it saw to the folder in SPECKLESS_TEST_OUTPUT; test_areas_window.py 
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
 import time
-import traceback
-from pathlib import Path
 from typing import Any
 
 import qgis.utils
@@ -24,124 +21,41 @@ from qgis.core import (
     QgsProject,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QPoint, Qt, QTimer
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QLineEdit
 from qgis.utils import iface
 
-FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
+sys.path.insert(0, os.environ["SPECKLESS_TEST_CODE"])
+from window_hands import (
+    CONTROL,
+    FOLDER,
+    LEFT,
+    NONE,
+    click,
+    count,
+    dock,
+    drag,
+    key,
+    layer,
+    listed,
+    map_of,
+    move,
+    numbers,
+    outlines,
+    place,
+    scene_layer,
+    section,
+    seen,
+    select,
+    shot,
+    start,
+    tool,
+    view,
+    wait_for,
+)  # fmt: skip
+
 SCENE = os.environ["SPECKLESS_TEST_SCENE"]
-
-LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-CONTROL = Qt.KeyboardModifier.ControlModifier
-
-seen: dict[str, Any] = {"exceptions": []}
-
-
-def _remember(kind: Any, value: Any, trace: Any, *_: Any, **__: Any) -> None:
-    seen["exceptions"].append("".join(traceback.format_exception(kind, value, trace)))
-
-
-qgis.utils.showException = _remember
-sys.excepthook = _remember
-
-
-def wait_for(condition: Any, milliseconds: int = 60_000) -> bool:
-    end = time.monotonic() + milliseconds / 1000
-    while time.monotonic() < end:
-        if condition():
-            return True
-        QTest.qWait(10)
-    return False
-
-
-def dock() -> Any:
-    return qgis.utils.plugins["speckless"].dock
-
-
-def section() -> Any:
-    return dock().areas_section
-
-
-def layer() -> Any:
-    return dock().areas.layer
-
-
-def place(x: float, y: float) -> QPoint:
-    """Point of the canvas over a pixel of the scene."""
-    canvas = iface.mapCanvas()
-    on_map = canvas.mapSettings().layerToMapCoordinates(scene_layer, QgsPointXY(*map_of(x, y)))
-    return canvas.mapSettings().mapToPixel().transform(on_map).toQPointF().toPoint()
-
-
-def map_of(x: float, y: float) -> tuple[float, float]:
-    return 500000 + 10 * x, 4800000 - 10 * y
-
-
-def view() -> Any:
-    return iface.mapCanvas().viewport()
-
-
-def move(x: float, y: float) -> None:
-    QTest.mouseMove(view(), place(x, y))
-    QTest.qWait(30)
-
-
-def click(x: float, y: float, button: Any = LEFT) -> None:
-    move(x, y)
-    QTest.mouseClick(view(), button, NONE, place(x, y))
-    QTest.qWait(30)
-
-
-def drag(*points: tuple[float, float]) -> None:
-    move(*points[0])
-    QTest.mousePress(view(), LEFT, NONE, place(*points[0]))
-    for point in points[1:]:
-        move(*point)
-    QTest.mouseRelease(view(), LEFT, NONE, place(*points[-1]))
-    QTest.qWait(60)
-
-
-def key(code: Any, modifier: Any = NONE) -> None:
-    QTest.keyClick(iface.mapCanvas(), code, modifier)
-    QTest.qWait(60)
-
-
-def tool(name: str) -> None:
-    action = section().actions_by_shape[name]
-    if not action.isChecked():
-        action.trigger()
-    assert action.isChecked()
-
-
-def count() -> int:
-    return section().list.topLevelItemCount()
-
-
-def listed(expected: int) -> bool:
-    return wait_for(lambda: count() == expected, 10_000)
-
-
-def outlines() -> list[str]:
-    return [feature.geometry().asWkt(0) for feature in dock().areas.features()]
-
-
-def numbers() -> dict[str, str]:
-    table = section().numbers
-    names = ("n", "mean", "std", "cx", "enl", "range", "correlation_x")
-    return {name: table.text(name, 1) for name in names}
-
-
-def select(row: int) -> int:
-    view = section().list
-    view.setCurrentItem(view.topLevelItem(row))
-    QTest.qWait(50)
-    return view.current()
-
-
-def shot(name: str, widget: Any = None) -> None:
-    QTest.qWait(300)
-    (widget or iface.mainWindow()).grab().save(str(FOLDER / f"{name}.png"))
 
 
 def draw() -> None:
@@ -353,7 +267,7 @@ def other_crs() -> None:
 
     QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
     iface.mapCanvas().setExtent(
-        iface.mapCanvas().mapSettings().layerToMapCoordinates(scene_layer, scene_layer.extent())
+        iface.mapCanvas().mapSettings().layerToMapCoordinates(scene_layer(), scene_layer().extent())
     )
     QTest.qWait(500)
     tool("polygon")
@@ -367,17 +281,17 @@ def other_crs() -> None:
                            found.enl_low, found.enl_high, found.correlation_x]  # fmt: skip
     result = processing.run(
         "speckless:roistatistics",
-        {"INPUT": layer(), "RASTER": scene_layer, "OUTPUT": "TEMPORARY_OUTPUT"},
+        {"INPUT": layer(), "RASTER": scene_layer(), "OUTPUT": "TEMPORARY_OUTPUT"},
     )
     feature = next(result["OUTPUT"].getFeatures())
     names = ("n", "mean", "std", "cx", "enl", "enl_low", "enl_high", "corr_x")
     seen["by the algorithm"] = [feature[name] for name in names]
-    QgsProject.instance().setCrs(scene_layer.crs())
+    QgsProject.instance().setCrs(scene_layer().crs())
 
 
 def time_moves() -> None:
     """From a corner moved to numbers shown, areas of up to a megapixel."""
-    iface.mapCanvas().setExtent(scene_layer.extent())
+    iface.mapCanvas().setExtent(scene_layer().extent())
     QTest.qWait(500)
     section().tools.new.trigger()
     assert listed(0)
@@ -389,7 +303,7 @@ def time_moves() -> None:
             map_of(x, y) for x, y in ((3, 3), (3 + side, 3), (3 + side, 3 + side), (3, 3 + side))
         ]
         outline = QgsGeometry.fromPolygonXY([[QgsPointXY(*at) for at in [*ring, ring[0]]]])
-        dock().areas.add([outline], scene_layer.crs())
+        dock().areas.add([outline], scene_layer().crs())
         assert listed(1)
         assert wait_for(lambda: section()._statistics)
         tool("edit")
@@ -423,6 +337,7 @@ def time_moves() -> None:
         assert listed(0)
         section()._statistics.clear()
     seen["milliseconds"] = took
+    seen["load"] = os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 def look() -> None:
@@ -430,7 +345,7 @@ def look() -> None:
     dock().areas.stop_drawing()
     ring = [map_of(x, y) for x, y in ((40, 40), (150, 40), (160, 130), (40, 120))]
     outline = QgsGeometry.fromPolygonXY([[QgsPointXY(*at) for at in [*ring, ring[0]]]])
-    dock().areas.add([outline], scene_layer.crs())
+    dock().areas.add([outline], scene_layer().crs())
     assert listed(1)
     assert wait_for(lambda: section()._statistics)
     iface.mainWindow().resizeDocks([dock()], [300], Qt.Orientation.Horizontal)
@@ -498,49 +413,7 @@ def without_torch() -> None:
     seen["help went"] = wait_for(lambda: not panel.isVisible(), 120_000)
 
 
-def scenario() -> None:
-    global scene_layer
-    iface.mainWindow().resize(1600, 1000)
-    # Without a window manager no window is active, and keys go nowhere.
-    QApplication.setActiveWindow(iface.mainWindow())
-    scene_layer = iface.addRasterLayer(SCENE, "scene")
-    panel = dock()
-    panel.setUserVisible(True)
-    QTest.qWait(500)
-    iface.mapCanvas().setExtent(scene_layer.extent())
-    QTest.qWait(300)
-    assert wait_for(lambda: panel.scene is not None)
-    only = os.environ.get("SPECKLESS_TEST_ONLY", "").split()
-    for part in (
-        draw, edit, lock, manage, keep, suggest, other_crs, time_moves, options, without_torch,
-        look,
-    ):  # fmt: skip
-        if only and part.__name__ not in only:
-            continue
-        (FOLDER / "areas_at.txt").write_text(part.__name__)
-        started = time.monotonic()
-        try:
-            part()
-        except Exception:
-            # The other parts tell something too.
-            seen.setdefault("errors", []).append(traceback.format_exc())
-            shot(f"areas_error_{part.__name__}")
-        (FOLDER / "areas_seen.json").write_text(json.dumps(seen, indent=1))
-        seen[f"seconds of {part.__name__}"] = round(time.monotonic() - started, 1)
-
-
-scene_layer: Any = None
-
-
-def main() -> None:
-    try:
-        scenario()
-    except Exception:
-        seen["error"] = traceback.format_exc()
-        iface.mainWindow().grab().save(str(FOLDER / "areas_error.png"))
-    (FOLDER / "areas_seen.json").write_text(json.dumps(seen, indent=1))
-    QgsProject.instance().clear()
-    iface.actionExit().trigger()
-
-
-QTimer.singleShot(1500, main)
+start(
+    SCENE,
+    (draw, edit, lock, manage, keep, suggest, other_crs, time_moves, options, without_torch, look),
+)

@@ -81,9 +81,12 @@ def main() -> None:
     except Exception:
         seen["error"] = traceback.format_exc()
     save()
-    QTimer.singleShot(0, iface.actionExit().trigger)
+    leaving.start(1000)
 
 
+# QGIS first asks to cancel what runs, and stays; so again, as a user would.
+leaving = QTimer()
+leaving.timeout.connect(lambda: QApplication.activeModalWidget() or iface.actionExit().trigger())
 answering = QTimer()
 answering.timeout.connect(answer)
 answering.start(200)

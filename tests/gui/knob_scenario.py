@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import qgis.utils
-from qgis.core import QgsApplication, QgsProject, QgsSettings
+from qgis.core import QgsApplication, QgsProject, QgsSettings, QgsVectorLayer
 from qgis.PyQt.QtCore import QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget
@@ -132,6 +132,7 @@ def told(layer: Any) -> None:
     section.preview.setChecked(True)
     seen["is whole before the anchors"] = wait_for(is_whole) and panel.previewer.is_busy
     assert wait_for(is_at_rest)
+    wait_for(lambda: readiness[-1] == "turns at once", 20_000)
     seen["readiness"] = list(readiness)
     seen["status"] = section.status.text()
     seen["auto is offered to told"] = section.auto.isEnabled()
@@ -316,7 +317,10 @@ def main() -> None:
     except Exception:
         seen["error"] = traceback.format_exc()
     (FOLDER / "knob_seen.json").write_text(json.dumps(seen, indent=1))
-    # Otherwise QGIS would ask whether to save the project.
+    # Otherwise QGIS would ask whether to save the areas, and then the project.
+    for layer in QgsProject.instance().mapLayers().values():
+        if isinstance(layer, QgsVectorLayer) and layer.isEditable():
+            layer.rollBack()
     QgsProject.instance().clear()
     iface.actionExit().trigger()
 

@@ -55,6 +55,7 @@ def seen(scene: Path, bare: Path) -> dict[str, Any]:
     variables = {
         "SPECKLESS_TEST_OUTPUT": str(OUTPUT),
         "SPECKLESS_TEST_SCENE": str(scene),
+        "SPECKLESS_TEST_CODE": str(Path(__file__).parent),
         "SPECKLESS_TEST_BARE": str(bare),
         "OMP_NUM_THREADS": "1",
     }
@@ -167,10 +168,14 @@ def test_numbers_are_those_of_the_algorithm(seen: dict[str, Any]) -> None:
 def test_numbers_follow_within_50_ms(seen: dict[str, Any]) -> None:
     took = seen["milliseconds"]
     assert took["1000"]["pixels"] > 900_000
+    # What was computed by all threads; on a busy machine it takes longer until it is done, and
+    # caches that are shared make computing slower too.
+    is_quiet = seen["load"] < 0.7
     for side, each in took.items():
         print(f"area of {side} x {side}: {each}")
-        # What was computed; on a busy machine it takes longer until it is.
-        assert each["processor"] < 50, side
+        assert each["processor"] < (50 if is_quiet else 100), side
+        if is_quiet:
+            assert each["wall"] < 50, side
 
 
 def test_panel_is_narrow(seen: dict[str, Any]) -> None:

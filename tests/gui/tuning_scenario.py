@@ -294,6 +294,8 @@ def save_and_reload() -> None:
     path = str(FOLDER / "tuning_project.qgz")
     seen["saved"] = project.write(path)
     before = _settings()
+    # QGIS would ask whether to save the edits; the project has them already.
+    panel.areas.store.save()
     project.clear()
     QTest.qWait(300)
     models.setCurrentIndex(models.findData("tiny-affine"))
@@ -400,7 +402,8 @@ def reload_often() -> None:
         QTest.qWait(1)
     qgis.utils.reloadPlugin(name)
     QgsProject.instance().clear()
-    QTest.qWait(200)
+    # Threads and processes that were told to end may take their time.
+    wait_for(lambda: all(count <= before[name] for name, count in things().items()), 60)
     seen["before reloads"], seen["after reloads"] = before, things()
 
 

@@ -32,7 +32,8 @@ def box(x: float, y: float, side: float = 10) -> QgsGeometry:
 @pytest.fixture
 def store(plugin: Any, scene: str) -> Iterator[AreaStore]:
     QgsProject.instance().clear()
-    raster = QgsRasterLayer(scene, "scene")
+    # The project owns it: no layer may outlive QGIS.
+    raster = QgsProject.instance().addMapLayer(QgsRasterLayer(scene, "scene"))
     parent = QObject()
     made = AreaStore(lambda: raster, parent)
     made.edited.connect(made.keep_locked)

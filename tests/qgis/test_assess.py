@@ -182,6 +182,19 @@ def test_tiny_and_constant_rasters_say_why(assess: Assess, write_raster: Any) ->
     assert black["MEAN_RATIO"] is None and "above zero" in black["REASONS"]
 
 
+def test_a_layer_that_is_not_there_is_not_passed_over(plugin: Any, images: Any) -> None:
+    algorithm = plugin.provider.algorithm("assess").create()
+    feedback = Recorder()
+    parameters = {
+        "INPUT": images["noisy"], "DESPECKLED": images["smooth"],
+        "HOMOGENEOUS_AREAS": "/no/such.gpkg",
+    }  # fmt: skip
+    # A script may run an algorithm without having its parameters checked.
+    results, succeeded = algorithm.run(parameters, QgsProcessingContext(), feedback, {}, True)
+    assert not succeeded and not results
+    assert "'/no/such.gpkg' cannot be read" in " ".join(feedback.errors)
+
+
 def other_crs(path: str) -> str:
     dataset = gdal.Open(path, gdal.GA_Update)
     crs = osr.SpatialReference()
@@ -209,6 +222,7 @@ def test_bad_inputs_are_refused(
         ({"PEAK": 0}, "PEAK must be a positive number"),
         ({"DOMAIN": "linear"}, "DOMAIN must be one of"),
         ({"BAND": 3}, "has no band 3"),
+        ({"HOMOGENEOUS_AREAS": "/no/such.gpkg"}, "Could not load source layer"),
         ({"DESPECKLED": None}, "No raster is given"),
         ({"TABLE": str(tmp_path / "t.xlsx")}, "A table is a .csv or .html file"),
         ({"REPORT": str(tmp_path / "r.pdf")}, "A report is an .html file"),

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speckless.plugin.core.affine import AffineKnob, affine_map, moments, turn
+from speckless.plugin.core.affine import (
+    AffineKnob,
+    affine_map,
+    moments,
+    turn,
+    turn_smoothly,
+)
 from speckless.plugin.core.errors import InvalidInput
 
 
@@ -16,6 +22,21 @@ def test_turning_there_and_back_is_the_identity():
     back = turn(*turn(a, b, 2.0, 0.5), 0.5, 2.0)
     np.testing.assert_allclose(back[0], a, rtol=1e-6)
     np.testing.assert_allclose(back[1], b, rtol=1e-6)
+
+
+@pytest.mark.parametrize("knob", [0.25, 2.0, 16.0])
+def test_smooth_turn_is_the_turn_where_moments_explain_the_map_and_goes_on_beyond(knob):
+    rng = np.random.default_rng(0)
+    a, b = affine_map(rng.uniform(0.1, 3, 500), rng.uniform(0.01, 4, 500), 2.0)
+    for smooth, sharp in zip(turn_smoothly(a, b, 2.0, knob), turn(a, b, 2.0, knob)):
+        np.testing.assert_allclose(smooth, sharp, rtol=1e-5)
+    # Slopes below 0 stay there, finite, and lead back: a gradient can bring them up.
+    low = np.array([-10.0, -0.3, -0.01]), np.ones(3)
+    there = turn_smoothly(*low, 2.0, knob)
+    assert (there[0] < 0).all() and np.isfinite(there).all()
+    near = tuple(values[1:] for values in there) if knob < 2 else tuple(v[2:] for v in there)
+    back = turn_smoothly(*near, knob, 2.0)
+    np.testing.assert_allclose(back[0][-1], -0.01, rtol=1e-6)
 
 
 def test_moments_are_recovered():

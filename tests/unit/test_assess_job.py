@@ -12,7 +12,7 @@ pytest.importorskip("osgeo.gdal")
 
 from raster_files import make_raster
 
-from speckless.plugin.core.errors import Cancelled, InvalidInput
+from speckless.plugin.core.errors import Cancelled, InvalidInput, RasterError
 from speckless.plugin.core.filters.boxcar import Boxcar
 from speckless.plugin.core.filters.lee import Lee
 from speckless.plugin.core.metrics.figure import Figure
@@ -91,6 +91,21 @@ def test_extent(files):
         run(AssessJob(files["noisy"], files["smooth"], extent=Window(999, 0, 5, 5)))
 
 
+def test_one_system_in_two_spellings_is_one(files, tmp_path):
+    from osgeo import gdal, osr
+
+    values = gdal.Open(files["smooth"]).ReadAsArray()
+    path = make_raster(tmp_path / "other.tif", values, geotransform=NORTH_UP, epsg=32632)
+    with pytest.raises(RasterError, match=r"system EPSG:32632, .* in EPSG:32631"):
+        run(AssessJob(files["noisy"], path, looks=4))
+    reference = osr.SpatialReference()
+    reference.ImportFromProj4("+proj=utm +zone=31 +ellps=WGS84 +units=m")  # without a code
+    dataset = gdal.Open(path, gdal.GA_Update)
+    dataset.SetProjection(reference.ExportToWkt())
+    dataset = None
+    assert run(AssessJob(files["noisy"], path, looks=4)).figures["PIXELS"].value > 0
+
+
 def test_cancelled_leaves_nothing(files, tmp_path):
     before = sorted(tmp_path.iterdir())
     for calls in (0, 2):
@@ -144,7 +159,9 @@ def test_comparison_ranks_and_writes(files, tmp_path):
     assert "smooth" in names
     assert all(name in answer(found) for name in names)
     page = comparison_page(job, found).html()
-    assert page.count("<svg") >= 2
+    cuts = len(found.assessed[0].assessment.crop.profiles)
+    assert cuts and page.count("across the strongest edge") == cuts
+    assert page.count("<svg") == 1 + cuts + 1  # trade-off, cuts, colour bar
     assert "Boxcar" in page and "reference</th><td>none" in page
     with pytest.raises(Cancelled):
         run(job, lambda: True)

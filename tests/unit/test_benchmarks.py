@@ -39,6 +39,14 @@ def test_errors_are_one_line(tmp_path, capsys):
     assert "There is no model 'none'" in capsys.readouterr().err
 
 
+def test_known_answers_of_an_assessment_are_listed(capsys):
+    assert bench(["assessment", "--draws", "1", "--looks", "8", "--side", "128"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    # Clean, mean of 3 x 3, mean of 7 x 7.
+    assert all(0.9 < float(row[3]) < 1.05 > float(row[4]) > float(row[5]) for row in rows[:4])
+    assert len(rows) == 5
+
+
 def test_a_subset_is_spread_evenly():
     assert list(spread(10, 0)) == list(range(10))
     assert spread(150, 3) == [25, 75, 125]

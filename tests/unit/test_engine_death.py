@@ -148,11 +148,27 @@ def test_close_ends_the_worker_and_fails_what_is_under_way(slow):
 
 def test_a_start_can_be_cancelled(boxcar):
     with Engine() as engine:
+        pids = []
+
+        def is_cancelled() -> bool:
+            pids.append(engine.pid)
+            return len(pids) > 1
+
         started = time.monotonic()
         with pytest.raises(Cancelled):
-            engine.load(boxcar, is_cancelled=lambda: True)
+            engine.load(boxcar, is_cancelled=is_cancelled)
         assert time.monotonic() - started < 1.0
+        assert pids[0] is None
+        assert pids[1] is not None
         assert engine.load(boxcar, "cpu").device == "cpu"
+
+
+def test_who_was_told_to_stop_starts_nothing(boxcar):
+    with Engine() as engine:
+        with pytest.raises(Cancelled):
+            engine.load(boxcar, is_cancelled=lambda: True)
+        assert engine.pid is None
+        assert engine._conversation.generation == 0
 
 
 @pytest.fixture()

@@ -152,7 +152,8 @@ def test_knob_and_extent_and_area_are_followed(job):
     extent = Window(10, 20, 50, 40)
     result = job(knob=1.0, extent=extent, area=area).run(silent, never)
     assert (result.looks, result.knob) == (4.0, 1.0)
-    assert result.tuned.card.training["recipe"]["looks"] == 1.0
+    recipe = result.tuned.card.training["recipe"]
+    assert (recipe["looks"], recipe["knob"]) == (4.0, 1.0)
     assert set(masks) == {extent}
     assert result.pixels == 30 * 50
 

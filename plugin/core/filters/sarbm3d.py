@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Callable, ClassVar, NamedTuple
@@ -22,7 +23,7 @@ _FILL_RADIUS = BLOCK - 1
 # the tile.
 _BATCH = 64
 _LEAST = np.float32(1e-30)  # of the power of groups whose largest value is 1
-_FLOOR = 1e-3  # of the mean around: no estimate is lower
+_FLOOR = 0.03  # of the mean around: no estimate is lower
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class SarBm3d(SpeckleFilter):
     1. For each reference block of 8 x 8 pixels, every third along rows and columns, the 16
        blocks around that are most like it, by the likelihood ratio of speckle, form a group. An
        undecimated Daubechies-8 wavelet transform of three levels, and Haar's across the blocks,
-       split it into bands. With z = x n, noise n of variance ``σ² = 1/L``, coefficients of a band
+       split it into bands. With z = x n, the noise n
+       of mean 1 and variance σ², coefficients of a band
        are multiplied by the local linear minimum mean square error estimator's
        ``max(0, 1 - σ²/(1 + σ²) <z²> / <Z²>)``: the mean of the noise's power in the group over
        that of the band. Inverted, blocks are averaged where they overlap, weighted by the
@@ -41,10 +43,11 @@ class SarBm3d(SpeckleFilter):
        p, by ``(2L - 1) Σ ln((a/b + b/a)/2) + L Σ (p - q)² / (p q)``, a and b amplitudes; a
        cosine transform, Haar's across; and Wiener's weights ``P² / (P² + σ² <p²>)``.
 
-    Computed on intensities, so that means are kept: √z, which the paper's experiments use, has
-    less skewed noise but is squared at the end, which adds the variance that is left; in our
-    trials with UC Merced images the two differ by 0.1 dB at most. Blocks that are valid by less
-    than half are references only, their holes filled by the mean around.
+    z, x and p are amplitudes, as in the paper's experiments: their speckle is less skewed than
+    that of intensities, and transforms ring less beside strong targets. So that the mean
+    intensity is kept, whatever the number of looks told, each group of the second step is scaled
+    to the sum of squares it had before. Blocks that are valid by less than half are references
+    only, their holes filled by the mean around.
 
     Attributes
     ----------
@@ -75,27 +78,33 @@ class SarBm3d(SpeckleFilter):
     def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
         looks = scene.looks
         image = log_intensity(values, valid)
-        blocks = _Blocks(values, valid, self.radius)
+        amplitudes = np.sqrt(values)
+        noise = 1.0 / amplitude_mean(looks) ** 2 - 1.0
+        blocks = _Blocks(amplitudes, valid, self.radius)
         likeness = Likeness(blocks.padded(np.sqrt(image.values)))
-        noise = 1.0 / looks
 
         def first(group: Array, _: Array) -> _Shrunk:
             return _linear_shrinkage(group, noise)
 
         pilot = blocks.filtered(likeness, _FIRST_GROUP, first)
-        floor = _FLOOR * local_mean(values, valid, LogIntensity.halo())
+        floor = _FLOOR * local_mean(amplitudes, valid, LogIntensity.halo())
         pilot = np.where(image.dark | ~valid, 1.0, np.maximum(pilot, floor))
         # The paper's 2L - 1, which fewer than one look would turn negative.
         likeness = Likeness(
-            likeness.amplitude, blocks.padded(np.sqrt(pilot)), max(2.0 * looks - 1.0, looks), looks
+            likeness.amplitude, blocks.padded(pilot), max(2.0 * looks - 1.0, looks), looks
         )
 
         def second(group: Array, guide: Array) -> _Shrunk:
-            return _wiener(group, guide, noise)
+            return _powerful(group, _wiener(group, guide, noise))
 
         pilot[image.dark] = 0.0
         found = blocks.filtered(likeness, _SECOND_GROUP, second, pilot)
-        return np.where(image.dark, 0.0, np.maximum(found, floor))
+        return np.where(image.dark, 0.0, np.square(np.maximum(found, floor)))
+
+
+def amplitude_mean(looks: float) -> float:
+    """Return the mean of the square root of speckle of unit mean intensity."""
+    return math.exp(math.lgamma(looks + 0.5) - math.lgamma(looks)) / math.sqrt(looks)
 
 
 class _Shrunk(NamedTuple):
@@ -165,16 +174,22 @@ class _Blocks:
             scale = np.maximum(group.max((0, 2)), other.max((0, 2)))
             scale = np.where(scale > 0, scale, np.float32(1.0))[:, None]
             made = shrink(group / scale, other / scale)
-            blocks = made.blocks * (scale * made.weights[:, None])
-            weight = np.broadcast_to(made.weights[:, None], blocks.shape)
+            weight = made.weights
+            blocks = made.blocks * (scale * weight[:, None])
             # Sums of a few rows: the references of a batch lie side by side.
             low = int(places[:, :number].min())
-            at = (places[:, :number] - low).ravel()
-            for sums, parts in ((total, blocks), (weights, weight)):
-                part = np.bincount(at, parts[:, :number].ravel())
-                sums[low : low + len(part)] += part
-        total /= np.maximum(weights, 1e-300)
-        return np.asarray(total.reshape(self._values.shape)[self._image])
+            _add(total, low, places[:, :number], blocks[:, :number])
+            corners = places[:, :number, 0]
+            _add(weights, low, corners, np.broadcast_to(weight[:number], corners.shape))
+        total = total.reshape(self._values.shape)
+        total /= np.maximum(self._over_blocks(weights), 1e-300)
+        return np.asarray(total[self._image])
+
+    def _over_blocks(self, at_corners: Array) -> Array:
+        """Return at each pixel the sum over the blocks that hold it of what their corners have."""
+        before = ((BLOCK - 1, 0), (BLOCK - 1, 0))
+        padded = np.pad(at_corners.reshape(self._values.shape), before)
+        return run_sums(run_sums(padded, BLOCK, 0), BLOCK, 1)
 
     def _batches(self, corners: Array) -> Iterator[tuple[Array, int]]:
         """Yield places of pixels, (size, _BATCH, 64), and how many groups of them count."""
@@ -185,6 +200,19 @@ class _Blocks:
             number = part.shape[1]
             part = np.pad(part, ((0, 0), (0, _BATCH - number)), mode="edge")
             yield part[:, :, None].astype(np.int64) + inner, number
+
+
+def _add(sums: Array, low: int, places: Array, values: Array) -> None:
+    """Add values at places, none before `low`; one after the other."""
+    part = np.bincount((places - low).ravel(), values.ravel())
+    sums[low : low + len(part)] += part
+
+
+def _powerful(group: Array, made: _Shrunk) -> _Shrunk:
+    """Return filtered groups with the power, the sum of squares, that they had."""
+    before, after = np.square(group).sum((0, 2)), np.square(made.blocks).sum((0, 2))
+    gain = np.sqrt(before / np.maximum(after, _LEAST))
+    return made._replace(blocks=made.blocks * gain[:, None])
 
 
 def _linear_shrinkage(group: Array, noise: float) -> _Shrunk:

@@ -34,7 +34,9 @@ class EdgeRatios:
     """EPD-ROA: sums of the ratios of neighbours, in rows and in columns.
 
     ``sum |x1 / x2| over sum |z1 / z2|`` over pairs of neighbours of the filtered image x and the
-    original z; 1 for the original itself. Pairs with a pixel of 0 are left out.
+    original z; 1 for the original itself. Pairs with a pixel of 0 are left out. The ratio of two
+    single-look pixels has no finite mean: there a few dark pixels make the figure, and it varies
+    from scene to scene.
     """
 
     def __init__(self) -> None:
@@ -85,9 +87,9 @@ class EdgeContrast:
     edge. So the original has 1, speckle or not; blur takes contrast away from there.
 
     Speckle has a say in where the edge is found to be, so that even the clean image comes out
-    somewhat below 1. Measured on squares of 32 x 32 pixels: of 10 dB contrast 0.95 to 0.97 at
-    one look and 1.00 from four looks on, of 5 dB 0.78 to 0.86 and 0.98; a mean of 3 x 3 pixels
-    0.54 to 0.63, one of 7 x 7 pixels 0.21 to 0.31.
+    somewhat below 1. Measured on squares of 32 x 32 pixels (``./run bench assessment``): at edges
+    of 10 dB 0.95 to 0.98 at one look, 0.99 to 1.00 from four looks on; of 5 dB 0.77 to 0.88 and
+    0.98 to 1.00. A mean of 3 x 3 pixels of it 0.54 to 0.63, one of 7 x 7 pixels 0.21 to 0.28.
 
     Parameters
     ----------
@@ -131,8 +133,8 @@ class EdgeContrast:
         """The contrast kept, and the number of places it was measured at."""
         decibels = 10 * self._threshold / math.log(10)
         why = (
-            f"Only {self.places} places lie at edges of {decibels:.1f} dB or more, too few to "
-            "tell: the scene has hardly any, or its speckle hides them."
+            f"{self.places} places lie at edges of {decibels:.1f} dB or more, too few to "
+            "tell from: the scene has hardly any, or its speckle hides them."
         )
         kept = Figure(None, why)
         if self.places >= _LEAST_PLACES:

@@ -4,9 +4,10 @@ Cruz, Foi, Katkovnik and Egiazarian, "Nonlocality-Reinforced Convolutional Neura
 Image Denoising", IEEE SPL 25(8), 2018. A CNN sees little beyond its effective receptive field;
 a non-local filter finds what is alike farther away. In turn, for k = 1 … K:
 
-    z_k = λ_k·ln Z + (1 - λ_k)·u_{k-1},   y_k = ln CNN(e^{z_k}, L/λ_k²),   u_k = NLF(y_k)
+    Z_k = λ_k·Z + (1 - λ_k)·x_{k-1},   y_k = CNN(Z_k, L/λ_k²),   x_k = NLF(y_k)
 
-with λ_1 = 1: the noise fed back is weaker by λ, so the network is told more looks. The paper
+with λ_1 = 1. Speckle of mean 1 and variance 1/L becomes one of mean 1 and variance λ²/L, so the
+network is told so many more looks (a mixture of logarithms would not keep the mean). The paper
 plugs in any CNN and any NLF; here the CNN is `FFDNet`, and the filter a mean over a window, of
 pixels weighted by how alike their patches are in y (Buades, Coll and Morel's non-local means):
 unlike groups of the n nearest patches it has no ties to break, and tiles give the same pixels.
@@ -18,7 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d
 
 from .base import Despeckler, Estimate
 from .card import ModelCard
@@ -49,7 +50,7 @@ class Nn3d(Despeckler):
         self,
         network: dict[str, Any] | None = None,
         iterations: int = 2,
-        blend: float = 0.5,
+        blend: float = 0.75,
         search: int = 8,
         patch: int = 2,
         strength: float = 0.01,
@@ -75,44 +76,52 @@ class Nn3d(Despeckler):
         self, intensity: Tensor, looks: Tensor, dtype: torch.dtype | None = None
     ) -> Estimate:
         """Estimate from intensity (B, 1, H, W) and looks, (B,) or a map (B, 1, H, W)."""
-        noisy = intensity.clamp_min(_FLOOR).log()
         level = looks if looks.ndim == 4 else looks.view(-1, 1, 1, 1)
-        width = self.strength * torch.polygamma(1, level.float()).to(noisy.dtype)
-        smooth = self._filtered(self._network(noisy, looks, dtype), width)
+        width = self.strength * torch.polygamma(1, level.float()).to(intensity.dtype)
+        x = self._filtered(self._network(intensity, looks, dtype), width).exp()
         for _ in range(self.iterations - 1):
-            mixed = self.blend * noisy + (1 - self.blend) * smooth
+            mixed = self.blend * intensity + (1 - self.blend) * x
             told = looks / self.blend**2
-            smooth = self._filtered(self._network(mixed, told, dtype), width)
-        return Estimate(smooth.exp())
+            x = self._filtered(self._network(mixed, told, dtype), width).exp()
+        return Estimate(x)
 
-    def _network(self, log: Tensor, looks: Tensor, dtype: torch.dtype | None) -> Tensor:
-        return self.network(log.exp(), looks, dtype).x.clamp_min(_FLOOR).log()
+    def _network(self, intensity: Tensor, looks: Tensor, dtype: torch.dtype | None) -> Tensor:
+        return self.network(intensity, looks, dtype).x.clamp_min(_FLOOR).log()
 
     def _filtered(self, image: Tensor, width: Tensor) -> Tensor:
-        """Non-local mean; pixels beyond the border have no weight."""
+        """Non-local mean; patches are compared where both of them have pixels."""
         height, length = image.shape[-2:]
-        reach, side = self.search, 2 * self.patch + 1
-        wide = pad(image, (reach,) * 4)
-        inside = pad(torch.ones_like(image[:1]), (reach,) * 4)
+        reach = self.search
+        width = width.expand_as(image)
         total, weights = image.clone(), torch.ones_like(image)
-        for row in range(-reach, reach + 1):
-            for column in range(-reach, reach + 1):
-                if row == 0 and column == 0:
+        # A pair of pixels has one weight, for both directions: half of all shifts suffice.
+        for row in range(min(reach, height - 1) + 1):
+            for column in range(-reach if row else 1, reach + 1):
+                if abs(column) >= length:
                     continue
-                window = (
+                here = (
                     ...,
-                    slice(reach + row, reach + row + height),
-                    slice(reach + column, reach + column + length),
+                    slice(0, height - row),
+                    slice(max(0, -column), length - max(0, column)),
                 )
-                other, known = wide[window], inside[window]
-                # Patches are compared where both of them have pixels.
-                difference = (image - other).square() * known
-                share = avg_pool2d(known, side, 1, self.patch)
-                distance = avg_pool2d(difference, side, 1, self.patch) / share.clamp_min(1e-6)
-                weight = known * torch.exp(-distance / width)
-                total = total + weight * other
-                weights = weights + weight
+                there = (
+                    ...,
+                    slice(row, height),
+                    slice(max(0, column), length - max(0, -column)),
+                )
+                one, other = image[here], image[there]
+                distance = self._patch_mean((one - other).square())
+                weight = torch.exp(-2 * distance / (width[here] + width[there]))
+                total[here] += weight * other
+                total[there] += weight * one
+                weights[here] += weight
+                weights[there] += weight
         return total / weights
+
+    def _patch_mean(self, image: Tensor) -> Tensor:
+        radius, side = self.patch, 2 * self.patch + 1
+        rows = avg_pool2d(image, (side, 1), 1, (radius, 0), count_include_pad=False)
+        return avg_pool2d(rows, (1, side), 1, (0, radius), count_include_pad=False)
 
 
 def around(network: FFDNet, arguments: dict[str, Any], **options: Any) -> Nn3d:
