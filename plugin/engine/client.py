@@ -220,20 +220,7 @@ class Engine:
         except BaseException:
             self._conversation.give_back(slot)
             raise
-        message = {
-            "op": "tile",
-            "handle": loaded.handle,
-            "slot": slot.describe(),
-            "shape": list(shape),
-            "inner": [int(n) for n in (inner.x, inner.y, inner.width, inner.height)],
-            "outputs": list(request.outputs),
-            "inputs": list(inputs),
-            "scale": float(request.scale),
-            "looks": float(request.looks),
-            "knob": None if request.knob is None else float(request.knob),
-            "ensemble": bool(request.ensemble),
-            "stages": int(request.stages),
-        }
+        message = {"handle": loaded.handle, "slot": slot.describe(), **request.to_message()}
         return self._conversation.request(message, loaded.generation, Ticket(slot, layout))
 
     def result(self, ticket: int, is_cancelled: IsCancelled | None = None) -> TileResult:
@@ -278,17 +265,7 @@ class Engine:
         with tempfile.TemporaryDirectory(prefix="speckless-") as folder:
             scenes = Path(folder, "scenes.npz")
             request.write_scenes(scenes)
-            message = {
-                "op": "finetune",
-                "path": str(request.model.absolute()),
-                "output": str(request.output.absolute()),
-                "checkpoint": str(request.checkpoint.absolute()),
-                "scenes": str(scenes),
-                "recipe": request.recipe.to_mapping(),
-                "card": request.card,
-                "device": request.device,
-                "precision": request.precision,
-            }
+            message = {**request.to_message(), "scenes": str(scenes)}
             reply = self._converse(message, generation, progress, is_cancelled)
         # The last epoch may have come together with the reply.
         progress(1.0, reply["history"])

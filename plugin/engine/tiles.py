@@ -86,6 +86,22 @@ class TileRequest:
     stages: int = 0
     maps: dict[str, np.ndarray] = field(default_factory=dict)
 
+    def to_message(self) -> dict[str, Any]:
+        """Describe it to the worker, but for model and memory."""
+        inner = self.inner
+        return {
+            "op": "tile",
+            "shape": list(self.intensity.shape),
+            "inner": [int(n) for n in (inner.x, inner.y, inner.width, inner.height)],
+            "outputs": list(self.outputs),
+            "inputs": list(self.maps),
+            "scale": float(self.scale),
+            "looks": float(self.looks),
+            "knob": None if self.knob is None else float(self.knob),
+            "ensemble": bool(self.ensemble),
+            "stages": int(self.stages),
+        }
+
     def check(self) -> None:
         """Raise InvalidInput where the request cannot be computed."""
         if self.intensity.ndim != 2 or self.intensity.shape != self.valid.shape:
@@ -159,6 +175,19 @@ class TuningRequest:
     card: dict[str, Any] = field(default_factory=dict)
     device: str = "auto"
     precision: str = "auto"
+
+    def to_message(self) -> dict[str, Any]:
+        """Describe it to the worker, but for the scenes."""
+        return {
+            "op": "finetune",
+            "path": str(self.model.absolute()),
+            "output": str(self.output.absolute()),
+            "checkpoint": str(self.checkpoint.absolute()),
+            "recipe": self.recipe.to_mapping(),
+            "card": self.card,
+            "device": self.device,
+            "precision": self.precision,
+        }
 
     def write_scenes(self, path: Path) -> None:
         """Write the scenes as `tuning.read_scenes` reads them."""
