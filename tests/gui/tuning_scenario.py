@@ -30,11 +30,13 @@ from window_tools import (
     children,
     choose,
     dock,
+    dock_settings,
     draw_polygon,
     engine_pid,
     exceptions,
     is_whole,
     message_texts,
+    processing_history,
     shot,
     things,
     wait_for,
@@ -239,7 +241,7 @@ def run(beat: Heartbeat) -> None:
     layers = QgsProject.instance().layerTreeRoot().findLayers()
     seen["tree"] = [node.name() for node in layers]
     seen["styles"] = [_stretch(node.layer()) for node in layers if "sample" in node.name()]
-    seen["history"] = _history()
+    seen["history"] = processing_history()
     section.open.trigger()
     QTest.qWait(500)
     dialog = panel.runs.dialogs[-1]
@@ -255,17 +257,6 @@ def run(beat: Heartbeat) -> None:
 def _stretch(layer: Any) -> list[float]:
     enhancement = layer.renderer().contrastEnhancement()
     return [enhancement.minimumValue(), enhancement.maximumValue()]
-
-
-def _history() -> list[str]:
-    from qgis.gui import QgsGui
-
-    if hasattr(QgsGui, "historyProviderRegistry"):
-        entries = QgsGui.historyProviderRegistry().queryEntries(providerId="processing")
-        return [entry.entry["python_command"] for entry in entries]
-    from processing.core.ProcessingLog import ProcessingLog
-
-    return [entry.text for entry in ProcessingLog.getLogEntries()]
 
 
 def narrow(name: str) -> None:
@@ -293,32 +284,20 @@ def save_and_reload() -> None:
     polygon = [f.geometry().asWkt(3) for f in panel.areas.layer.getFeatures()]
     path = str(FOLDER / "tuning_project.qgz")
     seen["saved"] = project.write(path)
-    before = _settings()
+    before = dock_settings()
     # QGIS would ask whether to save the edits; the project has them already.
     panel.areas.store.save()
     project.clear()
     QTest.qWait(300)
     models.setCurrentIndex(models.findData("tiny-affine"))
-    seen["cleared"] = _settings()
+    seen["cleared"] = dock_settings()
     seen["read"] = project.read(path)
     wait_for(lambda: panel.scene is not None, 300)
     QTest.qWait(300)
-    seen["settings"] = [before, _settings()]
+    seen["settings"] = [before, dock_settings()]
     layer = panel.areas.layer
     found = [] if layer is None else [f.geometry().asWkt(3) for f in layer.getFeatures()]
     seen["areas"] = [polygon, found, panel.areas_section.list.topLevelItemCount()]
-
-
-def _settings() -> dict[str, Any]:
-    panel = dock()
-    choices, layer = panel.choices, panel.layer_section.current_layer()
-    return {
-        "layer": None if layer is None else layer.name(),
-        "band": choices.band, "looks": choices.looks, "given": panel.given_looks,
-        "knob": choices.knob, "shown knob": panel.knob_section.value.value(),
-        "model": choices.model, "view": panel.knob_section.views.currentData(),
-        "output": panel.run_section.output.filePath(),
-    }  # fmt: skip
 
 
 def kill_engine() -> None:

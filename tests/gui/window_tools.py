@@ -184,3 +184,28 @@ def things() -> dict[str, int]:
         "layers": len(QgsProject.instance().mapLayers()),
         "processes": len(children()),
     }
+
+
+def dock_settings() -> dict[str, Any]:
+    """What the dock is set to, as its user sees it."""
+    panel = dock()
+    choices, layer = panel.choices, panel.layer_section.current_layer()
+    return {
+        "layer": None if layer is None else layer.name(),
+        "band": choices.band, "looks": choices.looks, "given": panel.given_looks,
+        "knob": choices.knob, "shown knob": panel.knob_section.value.value(),
+        "model": choices.model, "view": panel.knob_section.views.currentData(),
+        "output": panel.run_section.output.filePath(),
+    }  # fmt: skip
+
+
+def processing_history() -> list[str]:
+    """Calls in the history of Processing, in QGIS's order."""
+    from qgis.gui import QgsGui
+
+    if hasattr(QgsGui, "historyProviderRegistry"):
+        entries = QgsGui.historyProviderRegistry().queryEntries(providerId="processing")
+        return [entry.entry["python_command"] for entry in entries]
+    from processing.core.ProcessingLog import ProcessingLog
+
+    return [entry.text for entry in ProcessingLog.getLogEntries()]

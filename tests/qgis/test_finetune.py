@@ -187,8 +187,8 @@ def test_settings_reach_the_recipe(finetune: Run, scene: str) -> None:
     )  # fmt: skip
     recipe = card_of(results["MODEL_OUTPUT"]).training["recipe"]
     wanted = {
-        "looks": 2, "epochs": 3, "learning_rate": 1e-3, "augment": False, "depth": "scale",
-        "seed": 5, "stride": 2,
+        "looks": 4, "knob": 2, "epochs": 3, "learning_rate": 1e-3, "augment": False,
+        "depth": "scale", "seed": 5, "stride": 2,
     }  # fmt: skip
     assert {name: recipe[name] for name in wanted} == wanted
     assert results["STRIDE_USED"] == 2 and results["LOOKS_USED"] == 4
