@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,14 @@ from speckless.benchmarks.multidate import edge_preservation
 from speckless.plugin.core.models.card import ModelCard
 from speckless.plugin.core.models.registry import WEIGHTS_FOLDER, create, list_cards
 from speckless.plugin.core.models.weights import load_model, save_model
+
+
+@pytest.fixture(autouse=True)
+def found_by_other_processes(tmp_path_factory, monkeypatch):
+    """The checkout as package ``speckless``, whatever its folder is called."""
+    folder = tmp_path_factory.mktemp("python")
+    (folder / "speckless").symlink_to(Path(__file__).resolve().parents[2])
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
 def words(tmp_path, *more):
