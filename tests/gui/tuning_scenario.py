@@ -375,7 +375,7 @@ def reload_often() -> None:
             panel.setUserVisible(True)
             choose(layer, "tiny-affine")
             start_tuning()
-            wait_for(lambda: engine_pid() is not None)
+            wait_for(children, 60)
             seen["processes in mid-reload"] = len(children())
             panel.setUserVisible(False)
         QTest.qWait(1)
