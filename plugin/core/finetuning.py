@@ -169,7 +169,8 @@ class FineTuner:
                 if not mask.any():
                     continue
                 check()
-                risk = self._risk(piece, turn, tile)[mask]
+                # Cheaper than picking the pixels out, forward and backward.
+                risk = self._risk(piece, turn, tile).where(mask, 0.0)
                 loss = risk.sum() / image.count
                 loss.backward()
                 total += float(loss.detach())
