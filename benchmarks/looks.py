@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--images", help="folder of clean 8-bit images")
     parser.add_argument("--list", help="file naming the images to use")
     parser.add_argument("--count", type=int, default=0, help="use only so many, spread evenly")
-    parser.add_argument("--looks", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--looks", type=int, nargs="+", default=[1.0, 2.0, 4.0, 8.0])
     parser.add_argument("--floor", type=float, default=0.02, help="added to gray / 255")
     parser.add_argument("--raster", nargs="+", default=[], help="rasters or .npy files")
     parser.add_argument("--domain", default="auto")

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--images", required=True, help="folder of clean 8-bit images")
     parser.add_argument("--list", help="file naming the images to use")
     parser.add_argument("--model", default="dopamine-blind", help="id or weights file")
-    parser.add_argument("--looks", type=float, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--looks", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0])
     parser.add_argument("--crops", type=int, default=12, help="crops for the coverage; 0: none")
     parser.add_argument("--side", type=int, default=128, help="of a crop")
     parser.add_argument("--draws", type=int, default=40, help="of speckle on each crop")
