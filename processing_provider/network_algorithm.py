@@ -103,8 +103,8 @@ class NetworkAlgorithm(RasterAlgorithm):
             ),
             translate(
                 "Speckless",
-                "Despeckles the image in all 8 positions and takes the mean: less error, at 8 "
-                "times the cost.",
+                "Despeckles the image in all 8 positions and takes the mean: about 0.2 dB better "
+                "with the DoPAMINE models on white speckle, at 8 times the cost.",
             ),
             advanced=True,
         )
