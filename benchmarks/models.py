@@ -90,8 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_image_options(parser, required=False)
     parser.add_argument(
-        "--looks", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0], metavar="L", help="default: 1 2 4 8"
-    )
+        "--looks", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0], metavar="L",
+        help="default: 1 2 4 8",
+    )  # fmt: skip
     parser.add_argument(
         "--models", nargs="+", metavar="MODEL", help="ids or weights files (default: all installed)"
     )

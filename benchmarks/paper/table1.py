@@ -113,8 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_image_options(parser)
     parser.add_argument(
-        "--looks", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0], metavar="L", help="default: 1 2 4 8"
-    )
+        "--looks", type=float, nargs="+", default=[1.0, 2.0, 4.0, 8.0], metavar="L",
+        help="default: 1 2 4 8",
+    )  # fmt: skip
     parser.add_argument(
         "--blind", default="dopamine-blind", metavar="ID", help="id or weights file of B"
     )
