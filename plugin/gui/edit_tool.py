@@ -206,7 +206,8 @@ class AreaEditTool(QgsMapTool):
         else:
             event.ignore()
             return
-        event.accept()
+        # Once a tool accepts these keys, QGIS deletes what is selected in the current layer.
+        event.setAccepted(event.key() not in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep these keys from QGIS's own actions, which mean the current layer."""

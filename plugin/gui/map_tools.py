@@ -163,7 +163,8 @@ class AreaTool(QgsMapTool):
         else:
             event.ignore()
             return
-        event.accept()
+        # Once a tool accepts this key, QGIS deletes what is selected in the current layer.
+        event.setAccepted(event.key() != Qt.Key.Key_Backspace)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep these keys from QGIS's own actions, which mean the current layer."""

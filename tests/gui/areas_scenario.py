@@ -141,9 +141,21 @@ def edit() -> None:
     QTest.mouseDClick(view(), LEFT, NONE, place(330, 40))
     QTest.qWait(100)
     seen["corner added"] = outlines()[2].count(",") - before[2].count(",")
+    # QGIS means the current layer's selected features by these keys.
+    iface.setActiveLayer(layer())
+    layer().selectAll()
     move(360, 100)
     key(Qt.Key.Key_Delete)
     seen["corner taken"] = outlines()[2].count(",") - before[2].count(",")
+    tool("polygon")
+    click(400, 300)
+    click(440, 300)
+    key(Qt.Key.Key_Backspace)
+    key(Qt.Key.Key_Escape)
+    seen["left by the keys"] = count()
+    layer().removeSelection()
+    iface.setActiveLayer(scene_layer())
+    tool("edit")
     shot("areas_editing")
 
 

@@ -115,6 +115,7 @@ def test_corners_and_areas_are_moved(seen: dict[str, Any]) -> None:
     assert seen["escaped"]
     assert seen["corner added"] == 1
     assert seen["corner taken"] == 0
+    assert seen["left by the keys"] == 4
 
 
 def test_locked_areas_stay(seen: dict[str, Any]) -> None:

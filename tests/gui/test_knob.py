@@ -126,7 +126,8 @@ def test_keys_and_buttons_turn_the_knob(seen: dict[str, Any]) -> None:
     best, _, _, looks = seen["least risk"]
     assert "Draw a homogeneous area first" in seen["without an area"]
     knob, enl = seen["from area"]
-    assert knob == enl > 0
+    assert knob == pytest.approx(enl)
+    assert enl > 0
     # In sixteenths of an octave from where the slider stood.
     position = round(16 * np.log2(best / looks))
     assert seen["after left"] == pytest.approx(2 ** ((position - 1) / 16))

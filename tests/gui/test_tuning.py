@@ -138,7 +138,10 @@ def test_history_has_the_call(seen: dict[str, Any]) -> None:
 
 
 def test_dialog_is_filled_in(seen: dict[str, Any]) -> None:
-    assert seen["dialogs"] == ["Despeckle SAR image", True]
+    title, is_visible = seen["dialogs"]
+    # Newer QGIS puts the group before it.
+    assert title.endswith("Despeckle SAR image")
+    assert is_visible
     for name, value in seen["asked"].items():
         if name in ("LOOKS", "KNOB"):
             assert float(seen["dialog"][name]) == pytest.approx(float(value), abs=1e-6)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qgis.core import QgsFeature, QgsField, QgsFields, QgsGeometry
-from qgis.PyQt.QtCore import Qt, QVariant
+from qgis.core import QgsFeature, QgsGeometry, QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor, QImage, QPalette
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QAbstractButton, QLabel
@@ -29,9 +29,8 @@ def measured(looks: float = 4, domain: str = "intensity", side: int = 80) -> Are
 
 
 def feature(identifier: int, name: str) -> QgsFeature:
-    fields = QgsFields()
-    fields.append(QgsField("name", QVariant.String))
-    made = QgsFeature(fields, identifier)
+    layer = QgsVectorLayer("Polygon?field=name:string", "areas", "memory")
+    made = QgsFeature(layer.fields(), identifier)
     made.setAttributes([name])
     made.setGeometry(QgsGeometry.fromWkt("POLYGON((0 0, 1 0, 1 1, 0 0))"))
     return made
