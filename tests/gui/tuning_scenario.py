@@ -375,8 +375,9 @@ def reload_often() -> None:
             panel.setUserVisible(True)
             choose(layer, "tiny-affine")
             start_tuning()
-            wait_for(children, 60)
-            seen["processes in mid-reload"] = len(children())
+            counts = [0]
+            wait_for(lambda counts=counts: counts.append(len(children())) or counts[-1] > 0, 60)
+            seen["processes in mid-reload"] = max(counts)
             panel.setUserVisible(False)
         QTest.qWait(1)
     qgis.utils.reloadPlugin(name)
