@@ -104,16 +104,10 @@ def despeckle_tile(
         z = (z / scale).to(device)
         if not valid.all():
             z = fill_holes(z, torch.from_numpy(valid)[None, None].to(device))
-        level = torch.tensor([told], dtype=torch.float32, device=device)
+        level = _level(told, looks, looks_map).to(device)
+        classes = None if class_map is None else _classes(class_map).to(device)
         if card.stages:
             model.set_stages(stages)
-        if looks_map is not None:
-            known = torch.from_numpy(np.where(looks_map > 0, looks_map, looks))
-            level = (known[None, None] * (told / looks)).float().to(device)
-        classes = None
-        if class_map is not None:
-            numbers = torch.from_numpy(np.nan_to_num(class_map).astype(np.int64))
-            classes = numbers[None].to(device) - 1
 
         def network(image: Tensor, level: Tensor, classes: Tensor | None) -> Estimate:
             given = {} if classes is None else {"classes": classes}
@@ -128,22 +122,30 @@ def despeckle_tile(
             found = model.extra_maps(z, level, PRECISIONS[precision])
     inside = _slices(inner)
     invalid = ~valid[inside]
-    further = {name: _array(found[name])[inside] for name in extra if name in found}
-    for values in further.values():
+    maps = {name: _array(found[name])[inside] for name in extra if name in found}
+    x = _array(estimate.x)[inside]
+    if card.affine:
+        a, b = _array(estimate.a)[inside], _array(estimate.b)[inside]
+        if wanted != looks:
+            a, b = turn(a, b, looks, wanted)
+            x = a * _array(z)[inside] + b
+        maps |= {"a": a.astype(np.float32), "b": (b * scale).astype(np.float32)}
+    for values in maps.values():
         values[invalid] = np.nan
-    if not card.affine:
-        return {"x": _finish(_array(estimate.x)[inside], invalid, scale), **further}
-    a, b = _array(estimate.a)[inside], _array(estimate.b)[inside]
-    if wanted != looks:
-        a, b = turn(a, b, looks, wanted)
-        x = a * _array(z)[inside] + b
-    else:
-        x = _array(estimate.x)[inside]
-    a = a.astype(np.float32)
-    a[invalid] = np.nan
-    b = (b * scale).astype(np.float32)
-    b[invalid] = np.nan
-    return {"x": _finish(x, invalid, scale), "a": a, "b": b, **further}
+    return {"x": _finish(x, invalid, scale), **maps}
+
+
+def _level(told: float, looks: float, looks_map: FloatArray | None) -> Tensor:
+    """What the network is told of L: (1,), or (1, 1, H, W) by a map."""
+    if looks_map is None:
+        return torch.tensor([told], dtype=torch.float32)
+    known = torch.from_numpy(np.where(looks_map > 0, looks_map, looks))
+    return (known[None, None] * (told / looks)).float()
+
+
+def _classes(class_map: FloatArray) -> Tensor:
+    """Classes (1, H, W) counted from 0, below it where there is none."""
+    return torch.from_numpy(np.nan_to_num(class_map).astype(np.int64))[None] - 1
 
 
 def prepare_sample(

@@ -19,7 +19,7 @@ METHODS = ("aft", "despecknet", "transfer", "retrain")
 WEIGHTINGS = ("auto", "none", "relative")
 
 # Few parameters bear larger steps. The paper takes 1.2e-5 for "full"; from the weights here that
-# is too small to arrive in its 10 epochs (see `./run bench paper table1`).
+# gains less in its 10 epochs (`./run bench paper table1 --learning-rate`).
 _RATES = {"full": 3e-5, "head": 3e-4, "scale": 1e-3}
 
 # Of the methods that tune by patches; the first is the paper's.

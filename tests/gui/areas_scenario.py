@@ -26,7 +26,7 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QLineEdit
 from qgis.utils import iface
 
-sys.path.insert(0, os.environ["SPECKLESS_TEST_CODE"])
+sys.path.insert(0, os.environ["SPECKLESS_TEST_TOOLS"])
 from window_hands import (
     CONTROL,
     FOLDER,
@@ -169,7 +169,7 @@ def lock() -> None:
     drag((230, 60), (240, 70), (250, 80))
     drag((200, 40), (190, 35), (180, 30))
     seen["locked stays"] = outlines()[1] == before
-    wait_for(lambda: "is locked" in section().message.text(), 5000)
+    wait_for(lambda: "is locked" in section().message.text(), 5)
     seen["locked told"] = section().message.text()
     select(1)
     section().tools.delete.trigger()
@@ -179,16 +179,16 @@ def lock() -> None:
     identifier = next(iter(dock().areas.store.locked()))
     layer().changeGeometry(identifier, QgsGeometry.fromWkt("POLYGON((0 0, 9 0, 9 9, 0 0))"))
     QTest.qWait(100)
-    seen["put back after moving"] = wait_for(lambda: before in outlines(), 5000)
+    seen["put back after moving"] = wait_for(lambda: before in outlines(), 5)
     layer().deleteFeature(identifier)
     QTest.qWait(100)
-    seen["put back after deleting"] = wait_for(lambda: before in outlines(), 5000)
-    assert wait_for(lambda: count() == len(outlines()), 5000)
+    seen["put back after deleting"] = wait_for(lambda: before in outlines(), 5)
+    assert wait_for(lambda: count() == len(outlines()), 5)
     QTest.qWait(200)
     select(outlines().index(before))
-    seen["put back locked"] = wait_for(section().tools.lock.isChecked, 5000)
+    seen["put back locked"] = wait_for(section().tools.lock.isChecked, 5)
     section().tools.lock.trigger()
-    seen["unlocked"] = wait_for(lambda: dock().areas.store.locked() == set(), 5000)
+    seen["unlocked"] = wait_for(lambda: dock().areas.store.locked() == set(), 5)
 
 
 def manage() -> None:
@@ -389,7 +389,7 @@ def options() -> None:
             seen["page shown"] = page.isVisible()
             page.threads.setValue(1)
             page.test.click()
-            wait_for(page.test.isEnabled, 120_000)
+            wait_for(page.test.isEnabled, 120)
             seen["engine tried"] = page.outcome.text()
             seen["report"] = page.report.toPlainText()
             shot("areas_options", dialog)
@@ -400,7 +400,7 @@ def options() -> None:
     iface.showOptionsDialog(iface.mainWindow(), "SpecklessOptions")
     seen["threads kept"] = Settings.load().threads
     dock().setUserVisible(True)
-    assert wait_for(lambda: dock()._hello is not None, 120_000)
+    assert wait_for(lambda: dock()._hello is not None, 120)
     seen["threads of the engine"] = dock()._hello.threads
 
 
@@ -414,7 +414,7 @@ def without_torch() -> None:
     settings.save()
     dock().settings_changed()
     panel = dock().help_panel
-    seen["helped"] = wait_for(panel.isVisible, 120_000)
+    seen["helped"] = wait_for(panel.isVisible, 120)
     seen["help"] = panel.text.toPlainText()
     dock().widget().ensureWidgetVisible(panel)
     shot("areas_help")
@@ -422,7 +422,7 @@ def without_torch() -> None:
     settings.engine_python = ""
     settings.save()
     dock().settings_changed()
-    seen["help went"] = wait_for(lambda: not panel.isVisible(), 120_000)
+    seen["help went"] = wait_for(lambda: not panel.isVisible(), 120)
 
 
 start(

@@ -5,7 +5,6 @@ Writes what it saw to the folder in SPECKLESS_TEST_OUTPUT; test_dock.py judges i
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -17,11 +16,26 @@ from typing import Any
 
 import qgis.utils
 from qgis.core import QgsApplication, QgsProject, QgsSettings
-from qgis.gui import QgsMapCanvasItem, QgsMapTool
-from qgis.PyQt.QtCore import QPoint, Qt, QTimer
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface
+
+# QGIS runs this without a __file__.
+sys.path.insert(0, os.environ["SPECKLESS_TEST_TOOLS"])
+from window_tools import (
+    Heartbeat,
+    catch_exceptions,
+    choose,
+    click,
+    dock,
+    exceptions,
+    is_whole,
+    place,
+    shot,
+    things,
+    wait_for,
+)
 
 FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
 SAMPLE = os.environ["SPECKLESS_TEST_SAMPLE"]
@@ -29,66 +43,8 @@ LARGE = os.environ["SPECKLESS_TEST_LARGE"]
 MODELS = os.environ["SPECKLESS_TEST_MODELS"]
 RELOADS = 50
 
-seen: dict[str, Any] = {"exceptions": []}
-
-
-def _remember(kind: Any, value: Any, trace: Any, *_: Any, **__: Any) -> None:
-    seen["exceptions"].append("".join(traceback.format_exception(kind, value, trace)))
-
-
-# QGIS would show a window and wait.
-qgis.utils.showException = _remember
-sys.excepthook = _remember
-
-
-class Heartbeat(QTimer):
-    """Measures how long the main thread is away from its event loop, and how long it computes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setTimerType(Qt.TimerType.PreciseTimer)
-        self.timeout.connect(self._beat)
-        self.worst: dict[str, dict[str, float]] = {}
-        self._phase = ""
-
-    def enter(self, phase: str) -> None:
-        """Count what comes as part of a phase; "" for none."""
-        self._phase = phase
-        self._wall, self._busy = time.perf_counter(), time.thread_time()
-        self.start(5) if phase else self.stop()
-
-    def _beat(self) -> None:
-        wall, busy = time.perf_counter(), time.thread_time()
-        worst = self.worst.setdefault(self._phase, {"wall": 0.0, "busy": 0.0})
-        worst["wall"] = max(worst["wall"], 1000 * (wall - self._wall))
-        worst["busy"] = max(worst["busy"], 1000 * (busy - self._busy))
-        self._wall, self._busy = wall, busy
-
-
-def wait_for(condition: Any, milliseconds: int = 120_000) -> bool:
-    end = time.monotonic() + milliseconds / 1000
-    while time.monotonic() < end:
-        if condition():
-            return True
-        QTest.qWait(10)
-    return False
-
-
-def dock() -> Any:
-    return qgis.utils.plugins["speckless"].dock
-
-
-def place(x: float, y: float) -> QPoint:
-    view = iface.mapCanvas().viewport()
-    return QPoint(round(x * view.width()), round(y * view.height()))
-
-
-def click(x: float, y: float, button: Any = Qt.MouseButton.LeftButton) -> None:
-    view = iface.mapCanvas().viewport()
-    QTest.mouseMove(view, place(x, y))
-    QTest.qWait(30)
-    QTest.mouseClick(view, button, Qt.KeyboardModifier.NoModifier, place(x, y))
-    QTest.qWait(30)
+seen: dict[str, Any] = {"exceptions": exceptions}
+catch_exceptions()
 
 
 def key(code: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
@@ -96,35 +52,16 @@ def key(code: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
     QTest.qWait(50)
 
 
-def is_whole() -> bool:
-    preview = dock().previewer
-    return not preview.is_busy and preview.picture is not None and preview.picture.part >= 1
-
-
-def choose(layer: Any, model: str) -> None:
-    panel = dock()
-    panel.layer_section.layers.setLayer(layer)
-    iface.mapCanvas().setExtent(layer.extent())
-    models = panel.model_section.models
-    models.setCurrentIndex(models.findData(model))
-    assert wait_for(lambda: panel.scene is not None and panel.scene.path == layer.source())
-
-
 def numbers() -> dict[str, list[str]]:
     table = dock().areas_section.numbers
     return {name: [table.text(name, 1), table.text(name, 2)] for name in ("n", "mean", "enl")}
-
-
-def shot(name: str) -> None:
-    QTest.qWait(300)
-    iface.mainWindow().grab().save(str(FOLDER / f"{name}.png"))
 
 
 def look(layer: Any, beat: Heartbeat) -> None:
     panel = dock()
     seen["is hidden at first"] = not panel.isVisible()
     qgis.utils.plugins["speckless"].action.trigger()
-    seen["is visible"] = wait_for(panel.isVisible, 5000)
+    seen["is visible"] = wait_for(panel.isVisible, 5)
     choose(layer, "dock-affine")
     wait_for(lambda: panel._hello is not None)
     seen["device"] = panel.model_section.device.text()
@@ -154,11 +91,11 @@ def draw(beat: Heartbeat) -> None:
     QTest.qWait(200)
     seen["live"] = numbers()
     beat.enter("")
-    shot("dock_drawing")
+    shot(FOLDER / "dock_drawing.png")
     beat.enter("drawing")
     click(0.72, 0.76)
     click(0.72, 0.76, Qt.MouseButton.RightButton)
-    wait_for(lambda: panel.areas_section.list.topLevelItemCount() == 1, 5000)
+    wait_for(lambda: panel.areas_section.list.topLevelItemCount() == 1, 5)
     QTest.qWait(500)
     seen["area"] = numbers()
     panel.areas_section.actions_by_shape["rectangle"].trigger()
@@ -169,14 +106,14 @@ def draw(beat: Heartbeat) -> None:
         QTest.mouseMove(view, place(0.2 + 0.02 * step, 0.75 + 0.02 * step))
         QTest.qWait(30)
     QTest.mouseRelease(view, button, none, place(0.3, 0.85))
-    wait_for(lambda: panel.areas_section.list.topLevelItemCount() == 2, 5000)
+    wait_for(lambda: panel.areas_section.list.topLevelItemCount() == 2, 5)
     QTest.qWait(300)
     beat.enter("")
     layer = panel.areas.layer
     seen["polygon"] = [f.geometry().asWkt(1) for f in layer.getFeatures()]
     seen["area layer"] = [layer.isValid(), layer.crs().authid(), layer.fields().names()]
     panel.areas_section.delete.trigger()
-    seen["after delete"] = wait_for(lambda: panel.areas_section.list.topLevelItemCount() == 1, 5000)
+    seen["after delete"] = wait_for(lambda: panel.areas_section.list.topLevelItemCount() == 1, 5)
     panel.areas.stop_drawing()
     seen["tool is put away"] = not isinstance(iface.mapCanvas().mapTool(), type(panel.areas.tool))
 
@@ -236,7 +173,7 @@ def run(layer: Any, beat: Heartbeat) -> None:
         wait_for(is_whole)
         QTest.qWait(100)
         if view in (1, 3):
-            shot(f"dock_view_{panel.knob_section.views.currentData()}")
+            shot(FOLDER / f"dock_view_{panel.knob_section.views.currentData()}.png")
     panel.knob_section.views.setCurrentIndex(0)
     seen["command"] = panel.choices.command("", False)
     panel.run_section.output.setFilePath(str(FOLDER / "dock_run.tif"))
@@ -253,7 +190,7 @@ def run(layer: Any, beat: Heartbeat) -> None:
     picture.estimate.tofile(str(FOLDER / "dock_preview.bin"))
     window = picture.preview.window
     seen["preview window"] = [window.x, window.y, window.width, window.height]
-    shot("dock_run")
+    shot(FOLDER / "dock_run.png")
 
 
 def stop(layer: Any) -> None:
@@ -267,28 +204,13 @@ def stop(layer: Any) -> None:
     QTest.qWait(300)
     seen["was running"] = panel.runs.task is not None
     panel.run_section.stop.click()
-    seen["stopped"] = wait_for(lambda: panel.runs.task is None, 20_000)
+    seen["stopped"] = wait_for(lambda: panel.runs.task is None, 20)
     seen["stop outcome"] = panel.run_section.outcome.text()
     panel.run_section.run.click()
     QTest.qWait(300)
     QgsProject.instance().removeMapLayer(layer)
-    seen["removed"] = wait_for(lambda: panel.runs.task is None, 20_000)
+    seen["removed"] = wait_for(lambda: panel.runs.task is None, 20)
     seen["left"] = sorted(path.name for path in FOLDER.glob("*dock_cancelled*"))
-
-
-def things() -> dict[str, int]:
-    """Everything a plugin could leave behind."""
-    gc.collect()
-    QApplication.sendPostedEvents(None, 52)  # DeferredDelete
-    canvas = iface.mapCanvas()
-    return {
-        "widgets": len(QApplication.allWidgets()),
-        "canvas items": sum(isinstance(i, QgsMapCanvasItem) for i in canvas.scene().items()),
-        "map tools": len(canvas.findChildren(QgsMapTool)),
-        "threads": threading.active_count(),
-        "actions": len(iface.mainWindow().actions()),
-        "canvas filters": len(canvas.children()),
-    }
 
 
 def reload_often() -> None:

@@ -21,6 +21,10 @@ from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget
 from qgis.utils import iface
 
+# QGIS runs this without a __file__.
+sys.path.insert(0, os.environ["SPECKLESS_TEST_TOOLS"])
+from window_tools import catch_exceptions, choose, dock, exceptions, wait_for
+
 FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
 SAMPLE = os.environ["SPECKLESS_TEST_SAMPLE"]
 LARGE = os.environ["SPECKLESS_TEST_LARGE"]
@@ -28,29 +32,8 @@ MODELS = os.environ["SPECKLESS_TEST_MODELS"]
 
 POSITIONS = (-20, -8, 4, 12, 24, 1, -30, 7, 15, -3)
 
-seen: dict[str, Any] = {"exceptions": []}
-
-
-def _remember(kind: Any, value: Any, trace: Any, *_: Any, **__: Any) -> None:
-    seen["exceptions"].append("".join(traceback.format_exception(kind, value, trace)))
-
-
-# QGIS would show a window and wait.
-qgis.utils.showException = _remember
-sys.excepthook = _remember
-
-
-def wait_for(condition: Any, milliseconds: int = 300_000) -> bool:
-    end = time.monotonic() + milliseconds / 1000
-    while time.monotonic() < end:
-        if condition():
-            return True
-        QTest.qWait(10)
-    return False
-
-
-def dock() -> Any:
-    return qgis.utils.plugins["speckless"].dock
+seen: dict[str, Any] = {"exceptions": exceptions}
+catch_exceptions()
 
 
 def is_whole() -> bool:
@@ -67,15 +50,6 @@ def is_at_rest() -> bool:
         and panel.previewer.picture.knob == panel.choices.knob
         and panel.previewer.picture.preview.is_exact(panel.choices.knob)
     )
-
-
-def choose(layer: Any, model: str) -> None:
-    panel = dock()
-    panel.layer_section.layers.setLayer(layer)
-    iface.mapCanvas().setExtent(layer.extent())
-    models = panel.model_section.models
-    models.setCurrentIndex(models.findData(model))
-    assert wait_for(lambda: panel.scene is not None and panel.scene.path == layer.source())
 
 
 def shot(name: str, of_dock: bool = False) -> None:
@@ -132,7 +106,7 @@ def told(layer: Any) -> None:
     section.preview.setChecked(True)
     seen["is whole before the anchors"] = wait_for(is_whole) and panel.previewer.is_busy
     assert wait_for(is_at_rest)
-    wait_for(lambda: readiness[-1] == "turns at once", 20_000)
+    wait_for(lambda: readiness[-1] == "turns at once", 20)
     seen["readiness"] = list(readiness)
     seen["status"] = section.status.text()
     seen["auto is offered to told"] = section.auto.isEnabled()
@@ -224,7 +198,7 @@ def draw() -> None:
         QTest.mouseMove(view, point)
         QTest.qWait(30)
     QTest.mouseRelease(view, button, none, points[-1])
-    assert wait_for(lambda: bool(panel.knob._measured), 20_000)
+    assert wait_for(lambda: bool(panel.knob._measured), 20)
     panel.areas.stop_drawing()
 
 
@@ -289,7 +263,7 @@ def scenario() -> None:
     layer = iface.addRasterLayer(SAMPLE, "sample")
     QTest.qWait(500)
     qgis.utils.plugins["speckless"].action.trigger()
-    assert wait_for(dock().isVisible, 5000)
+    assert wait_for(dock().isVisible, 5)
     layers = window.findChild(QDockWidget, "Layers")
     window.resizeDocks([layers, dock()], [200, 370], Qt.Orientation.Horizontal)
     dock().model_section.setCollapsed(True)

@@ -55,7 +55,7 @@ def seen(scene: Path, bare: Path) -> dict[str, Any]:
     variables = {
         "SPECKLESS_TEST_OUTPUT": str(OUTPUT),
         "SPECKLESS_TEST_SCENE": str(scene),
-        "SPECKLESS_TEST_CODE": str(Path(__file__).parent),
+        "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
         "SPECKLESS_TEST_BARE": str(bare),
         "OMP_NUM_THREADS": "1",
     }

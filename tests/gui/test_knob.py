@@ -44,6 +44,7 @@ def seen(models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
     dataset = None
     variables = {
         "SPECKLESS_TEST_OUTPUT": str(OUTPUT),
+        "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
         "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
         "SPECKLESS_TEST_LARGE": str(large),
         "SPECKLESS_TEST_MODELS": str(models),

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import qgis.utils
 from qgis.core import QgsPointXY, QgsProject
 from qgis.PyQt.QtCore import QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface
+from window_tools import catch_exceptions, dock, exceptions, wait_for
 
 FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
 
@@ -27,17 +26,12 @@ LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
 
-seen: dict[str, Any] = {"exceptions": []}
+seen: dict[str, Any] = {"exceptions": exceptions}
 
 
 def start(path: str, parts: Sequence[Callable[[], None]]) -> None:
     """Run parts of a scenario over a scene once the window is there; write what was seen."""
-
-    def remember(kind: Any, value: Any, trace: Any, *_: Any, **__: Any) -> None:
-        seen["exceptions"].append("".join(traceback.format_exception(kind, value, trace)))
-
-    qgis.utils.showException = remember
-    sys.excepthook = remember
+    catch_exceptions()
     QTimer.singleShot(1500, lambda: _main(path, parts))
 
 
@@ -74,19 +68,6 @@ def _run(path: str, parts: Sequence[Callable[[], None]]) -> None:
             shot(f"areas_error_{part.__name__}")
         seen[f"seconds of {part.__name__}"] = round(time.monotonic() - started, 1)
         (FOLDER / "areas_seen.json").write_text(json.dumps(seen, indent=1))
-
-
-def wait_for(condition: Any, milliseconds: int = 60_000) -> bool:
-    end = time.monotonic() + milliseconds / 1000
-    while time.monotonic() < end:
-        if condition():
-            return True
-        QTest.qWait(10)
-    return False
-
-
-def dock() -> Any:
-    return qgis.utils.plugins["speckless"].dock
 
 
 def section() -> Any:
@@ -153,7 +134,7 @@ def count() -> int:
 
 
 def listed(expected: int) -> bool:
-    return wait_for(lambda: count() == expected, 10_000)
+    return wait_for(lambda: count() == expected, 10)
 
 
 def outlines() -> list[str]:

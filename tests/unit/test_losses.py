@@ -24,7 +24,7 @@ def pair(seed=0, side=12):
     return clean + 0.2 * torch.randn(shape, generator=generator, dtype=torch.float64), clean
 
 
-def check_gradient(function, at):
+def assert_gradient(function, at):
     """The gradient of a scalar function against central differences, pixel by pixel."""
     at = at.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(function(at), at)
@@ -43,7 +43,7 @@ def check_gradient(function, at):
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_are_the_finite_differences(name):
     estimate, clean = pair()
-    check_gradient(lambda x: losses.LOSS_FUNCTIONS[name](x, clean), estimate)
+    assert_gradient(lambda x: losses.LOSS_FUNCTIONS[name](x, clean), estimate)
 
 
 @pytest.mark.parametrize("name", losses.TERM_FUNCTIONS)
@@ -54,7 +54,7 @@ def test_gradients_of_terms_are_the_finite_differences(name):
     def of(values):
         return term(Estimate(values) if name == "tv" else Estimate(x, noise_level=values), LOOKS)
 
-    check_gradient(of, x if name == "tv" else x - 0.5)
+    assert_gradient(of, x if name == "tv" else x - 0.5)
 
 
 def test_recipes_know_every_loss_and_term():
