@@ -149,6 +149,8 @@ class Previewer(QObject):
         same = _but_for_knob(before) == _but_for_knob(choices)
         if not same or before.band != choices.band or not known:
             self._palette = None
+            # What is under way is of no use, and may fail for lack of what was chosen before.
+            self._compute.cancel()
         knob = choices.knob
         if same and known and shown is not None and knob is not None and shown.turns_to(knob):
             self._draw()

@@ -162,6 +162,7 @@ class Tunings(QObject):
         except SpecklessError as error:
             self._section.say(str(error))
             return
+        self.kept.emit(card.id)
         self._forget()
         self._section.say(
             translate("Speckless", "Kept as “{title}” in the list of networks.").format(
@@ -169,16 +170,15 @@ class Tunings(QObject):
             )
         )
         log.info(f"Kept the tuned model {card.id} in {folders[0]}.")
-        self.kept.emit(card.id)
 
     def drop(self) -> None:
         """Forget the network on trial."""
-        was_shown = self._section.tuned.isChecked()
+        # Before the file goes: the preview would miss it.
+        if self._section.tuned.isChecked():
+            self.switched.emit("")
         self._forget()
         self._section.set_points((), _EPOCHS)
         self._section.say(translate("Speckless", "Dropped."))
-        if was_shown:
-            self.switched.emit("")
 
     # ---- inside -------------------------------------------------------------------------------
 
@@ -239,14 +239,13 @@ class Tunings(QObject):
             trial.path.unlink(missing_ok=True)
             text = translate(
                 "Speckless",
-                "No epoch lowered the risk by more than its error: the network stays as it was. "
-                "Try another part, more pixels, or another knob.",
+                "By the held-out pixels no epoch was better than the start: the network stays as "
+                "it was. Try another part, or more pixels.",
             )
             self._section.say(text)
             bar.pushWarning("Speckless", text)
             return
-        self._forget()
-        self.trial = trial
+        former, self.trial = self.trial, trial
         change, error = result.risk_change
         text = translate(
             "Speckless",
@@ -266,6 +265,8 @@ class Tunings(QObject):
             translate("Speckless", "The network is fine-tuned: compare it, then keep or drop it."),
         )
         self.switched.emit(str(trial.path))
+        if former is not None:
+            former.path.unlink(missing_ok=True)
 
     def _forget(self) -> None:
         trial, self.trial = self.trial, None
