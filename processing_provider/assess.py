@@ -12,7 +12,6 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import SpecklessError
 from ..plugin.jobs.assessing import AssessJob
 from ..plugin.jobs.assessment import Assessment
 from ..plugin.jobs.assessment_outputs import check_report_file, write_figures, write_report
@@ -57,29 +56,23 @@ class AssessAlgorithm(AssessParameters):
             "targets, structure in the ratio; with a clean reference also PSNR, SSIM and more.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        checked = dict(parameters)
-        try:
-            for name in (self.INPUT, self.DESPECKLED, self.REFERENCE, self.SLOPE, self.BIAS):
-                layer = self._raster(parameters, name, context)
-                if layer is not None:
-                    gdal_source(layer)
-                    checked[name] = layer
-            for name in (self.DOMAIN, self.DESPECKLED_DOMAIN, self.REFERENCE_DOMAIN):
-                check_choice(name, parameters.get(name), DOMAINS)
-            table, report = (destination(parameters.get(n)) for n in (self.TABLE, self.REPORT))
-            if table:
-                check_table(table)
-            if report:
-                check_report_file(report)
-            ratio = planned_file(self.RATIO, parameters.get(self.RATIO))
-            self._job(parameters, context, ratio).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(checked, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        found = {}
+        for name in (self.INPUT, self.DESPECKLED, self.REFERENCE, self.SLOPE, self.BIAS):
+            layer = self._raster(parameters, name, context)
+            if layer is not None:
+                gdal_source(layer)
+                found[name] = layer
+        for name in (self.DOMAIN, self.DESPECKLED_DOMAIN, self.REFERENCE_DOMAIN):
+            check_choice(name, parameters.get(name), DOMAINS)
+        table, report = (destination(parameters.get(n)) for n in (self.TABLE, self.REPORT))
+        if table:
+            check_table(table)
+        if report:
+            check_report_file(report)
+        ratio = planned_file(self.RATIO, parameters.get(self.RATIO))
+        self._job(parameters, context, ratio).check()
+        return found
 
     def _raster(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext

@@ -60,6 +60,32 @@ class SpecklessAlgorithm(QgsProcessingAlgorithm):
             parameter.setFlags(parameter.flags() | flag)
         self.addParameter(parameter)
 
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        """Find what is wrong with the parameters, before QGIS looks and before anything runs.
+
+        Returns
+        -------
+        dict
+            By name, the parameters that QGIS is to see otherwise than as given: layers of rasters
+            that 3.22 does not find by itself.
+
+        Raises
+        ------
+        SpecklessError
+            Whose text the user reads.
+        """
+        return {}
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
+        try:
+            seen = self.check(parameters, context)
+        except SpecklessError as error:
+            return False, str(error)
+        return super().checkParameterValues({**parameters, **seen}, context)
+
     def optional_number(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
     ) -> float | None:

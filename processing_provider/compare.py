@@ -13,7 +13,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import InvalidInput, SpecklessError
+from ..plugin.core.errors import InvalidInput
 from ..plugin.core.filters.base import SpeckleFilter
 from ..plugin.core.filters.registry import FILTERS
 from ..plugin.core.tiling import Window
@@ -62,27 +62,20 @@ class CompareAlgorithm(CompareParameters):
             "and shows them side by side: figures, pictures, smoothing against edges.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        checked = dict(parameters)
-        try:
-            checked[self.INPUT] = self.input_layer(parameters, context)
-            reference = self._reference(parameters, context)
-            if reference is not None:
-                checked[self.REFERENCE] = reference
-            check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
-            check_device(self.parameterAsString(parameters, self.DEVICE, context))
-            table, report = (destination(parameters.get(n)) for n in (self.TABLE, self.REPORT))
-            if table:
-                check_table(table)
-            if report:
-                check_report_file(report)
-            self._job(parameters, context, gdal_source(checked[self.INPUT]), None).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(checked, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        found = {self.INPUT: self.input_layer(parameters, context)}
+        reference = self._reference(parameters, context)
+        if reference is not None:
+            found[self.REFERENCE] = reference
+        check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
+        check_device(self.parameterAsString(parameters, self.DEVICE, context))
+        table, report = (destination(parameters.get(n)) for n in (self.TABLE, self.REPORT))
+        if table:
+            check_table(table)
+        if report:
+            check_report_file(report)
+        self._job(parameters, context, gdal_source(found[self.INPUT]), None).check()
+        return found
 
     def _reference(
         self, parameters: dict[str, Any], context: QgsProcessingContext

@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from qgis.core import (
-    QgsProcessingContext,
-    QgsProcessingException,
-    QgsProcessingFeedback,
-)
+from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import SpecklessError
 from ..plugin.core.tiling import Window
 from ..plugin.jobs.despeckling import DespeckleJob, DespeckleResult
 from ..plugin.toolbelt.settings import Settings
@@ -56,25 +51,15 @@ class DespeckleAlgorithm(DespeckleParameters):
             "variance of what was removed.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            layer = self.input_layer(parameters, context)
-            self._check(parameters, context, gdal_source(layer))
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
-
-    def _check(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, source: str
-    ) -> None:
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        layer = self.input_layer(parameters, context)
+        source = gdal_source(layer)
         check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
         check_choice(self.PRECISION, parameters.get(self.PRECISION), PRECISIONS)
         check_device(self.parameterAsString(parameters, self.DEVICE, context))
         files = {name.lower(): planned_file(name, parameters.get(name)) for name in self.RASTERS}
         replace(self._job_from(parameters, context, source, None), **files).check()
+        return {self.INPUT: layer}
 
     def prepareAlgorithm(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import InvalidInput, SpecklessError
+from ..plugin.core.errors import InvalidInput
 from ..plugin.core.tiling import Window
 from ..plugin.core.tuning import DEPTHS, METHODS
 from ..plugin.jobs.adapting import AdaptJob, AdaptResult, check_report
@@ -67,20 +67,9 @@ class FineTuneAlgorithm(FineTuneParameters):
             "tells by how much its estimated error fell.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            layer = self.input_layer(parameters, context)
-            self._check(parameters, context, gdal_source(layer))
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
-
-    def _check(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, source: str
-    ) -> None:
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        layer = self.input_layer(parameters, context)
+        source = gdal_source(layer)
         for name in (self.LOOKS, self.KNOB, self.LEARNING_RATE):
             check_positive(name, self.optional_number(parameters, name, context))
         for name, options in (
@@ -108,6 +97,7 @@ class FineTuneAlgorithm(FineTuneParameters):
         if targets[self.MODEL_OUTPUT]:
             job = self._tuning(parameters, context, source)
             replace(job, output=targets[self.MODEL_OUTPUT]).check_output()
+        return {self.INPUT: layer}
 
     def prepareAlgorithm(
         self,

@@ -20,7 +20,6 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication, QMetaType, QVariant
 
-from ..plugin.core.errors import SpecklessError
 from ..plugin.jobs.statistics import StatisticsJob, StatisticsResult, figures
 from ..plugin.jobs.statistics_table import check_table, write_table
 from .areas import areas_as_wkb
@@ -63,25 +62,19 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
             "changed.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        checked = dict(parameters)
-        try:
-            for name in (self.RASTER, self.DESPECKLED):
-                layer = self._raster(parameters, name, context)
-                if layer is not None:
-                    gdal_source(layer)
-                    checked[name] = layer
-            for name in (self.DOMAIN, self.DESPECKLED_DOMAIN):
-                check_choice(name, parameters.get(name), DOMAINS)
-            table = destination(parameters.get(self.TABLE))
-            if table:
-                check_table(table)
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(checked, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        found = {}
+        for name in (self.RASTER, self.DESPECKLED):
+            layer = self._raster(parameters, name, context)
+            if layer is not None:
+                gdal_source(layer)
+                found[name] = layer
+        for name in (self.DOMAIN, self.DESPECKLED_DOMAIN):
+            check_choice(name, parameters.get(name), DOMAINS)
+        table = destination(parameters.get(self.TABLE))
+        if table:
+            check_table(table)
+        return found
 
     def _raster(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
@@ -184,10 +177,8 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
             table = [
                 [*map(_plain, feature.attributes()), *row] for feature, row in zip(features, rows)
             ]
-            try:
+            with told_to_qgis():
                 write_table(self._table, self.displayName(), names, table)
-            except SpecklessError as error:
-                raise QgsProcessingException(str(error)) from error
             outputs[self.TABLE] = self._table
         return outputs
 

@@ -15,7 +15,6 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import SpecklessError
 from ..plugin.core.speckle_field import MAX_CORRELATION
 from ..plugin.jobs.simulating import OUTPUT_DOMAINS, SimulateJob
 from .base import Progress, told_to_qgis
@@ -157,21 +156,13 @@ class SimulateAlgorithm(RasterAlgorithm):
             QgsProcessingOutputString(self.DOMAIN_USED, translate("Speckless", "Domain used"))
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            layer = self.input_layer(parameters, context)
-            check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
-            check_choice(
-                self.RESULT_DOMAIN, parameters.get(self.RESULT_DOMAIN), list(OUTPUT_DOMAINS)
-            )
-            output = planned_file(self.OUTPUT, parameters.get(self.OUTPUT))
-            self._job(parameters, context, gdal_source(layer), output).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        layer = self.input_layer(parameters, context)
+        check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
+        check_choice(self.RESULT_DOMAIN, parameters.get(self.RESULT_DOMAIN), list(OUTPUT_DOMAINS))
+        output = planned_file(self.OUTPUT, parameters.get(self.OUTPUT))
+        self._job(parameters, context, gdal_source(layer), output).check()
+        return {self.INPUT: layer}
 
     def _job(
         self, parameters: dict[str, Any], context: QgsProcessingContext, source: str, output: str

@@ -19,7 +19,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import InvalidInput, SpecklessError
+from ..plugin.core.errors import InvalidInput
 from ..plugin.core.temporal_reference import SPREADS, STATISTICS, TemporalReference
 from ..plugin.jobs.temporal_reference import TemporalReferenceJob
 from .base import Progress, number_or_none, told_to_qgis
@@ -206,27 +206,21 @@ class TemporalReferenceAlgorithm(RasterAlgorithm):
         title = translate("Speckless", "Domain used")
         self.addOutput(QgsProcessingOutputString(self.DOMAIN_USED, title))
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            for name, options in (
-                (self.DOMAIN, DOMAINS),
-                (self.SPREAD_MEASURE, list(SPREADS)),
-                (self.STATISTIC, list(STATISTICS)),
-            ):
-                check_choice(name, parameters.get(name), options)
-            outputs = {
-                name: planned_file(name, parameters.get(name))
-                for name in (self.OUTPUT, self.COUNT, self.SPREAD, self.MASK)
-            }
-            job = self._job_from(parameters, context)
-            wanted = {name: path for name, path in outputs.items() if path}
-            replace(job, outputs=wanted).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(parameters, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        for name, options in (
+            (self.DOMAIN, DOMAINS),
+            (self.SPREAD_MEASURE, list(SPREADS)),
+            (self.STATISTIC, list(STATISTICS)),
+        ):
+            check_choice(name, parameters.get(name), options)
+        outputs = {
+            name: planned_file(name, parameters.get(name))
+            for name in (self.OUTPUT, self.COUNT, self.SPREAD, self.MASK)
+        }
+        job = self._job_from(parameters, context)
+        wanted = {name: path for name, path in outputs.items() if path}
+        replace(job, outputs=wanted).check()
+        return {}
 
     def prepareAlgorithm(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import InvalidInput, SpecklessError
+from ..plugin.core.errors import InvalidInput
 from ..plugin.core.models.card import ModelCard
 from ..plugin.core.models.registry import find
 from ..plugin.core.recipe import LOSSES
@@ -64,27 +64,21 @@ class TrainAlgorithm(TrainParameters):
             "rasters with their references.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            for name, options in (
-                (self.DOMAIN, DOMAINS),
-                (self.SPECKLE, list(SPECKLES)),
-                (self.ARCHITECTURE, list(TRAINABLE)),
-                (self.LOSS, list(LOSSES)),
-                (self.HALF, HALVES),
-                (self.PRECISION, PRECISIONS[:3]),
-            ):
-                check_choice(name, parameters.get(name), options)
-            check_device(self.parameterAsString(parameters, self.DEVICE, context))
-            model = destination(parameters.get(self.MODEL_OUTPUT))
-            job = self._job_from(parameters, context, model, in_engine=bool(model))
-            replace(job, report=destination(parameters.get(self.REPORT))).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(parameters, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        for name, options in (
+            (self.DOMAIN, DOMAINS),
+            (self.SPECKLE, list(SPECKLES)),
+            (self.ARCHITECTURE, list(TRAINABLE)),
+            (self.LOSS, list(LOSSES)),
+            (self.HALF, HALVES),
+            (self.PRECISION, PRECISIONS[:3]),
+        ):
+            check_choice(name, parameters.get(name), options)
+        check_device(self.parameterAsString(parameters, self.DEVICE, context))
+        model = destination(parameters.get(self.MODEL_OUTPUT))
+        job = self._job_from(parameters, context, model, in_engine=bool(model))
+        replace(job, report=destination(parameters.get(self.REPORT))).check()
+        return {}
 
     def prepareAlgorithm(
         self,

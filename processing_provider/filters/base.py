@@ -11,7 +11,6 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ...plugin.core.errors import SpecklessError
 from ...plugin.core.filters.base import SpeckleFilter
 from ...plugin.core.tiling import Window
 from ...plugin.jobs.filtering import FilterJob, FilterResult
@@ -53,20 +52,14 @@ class FilterAlgorithm(FilterParameters):
         """Further words the algorithm is found by."""
         return []
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            layer = self.input_layer(parameters, context)
-            check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
-            variants = list(self.filter_class.variants)
-            check_choice(self.VARIANT, parameters.get(self.VARIANT), variants)
-            output = planned_file(self.OUTPUT, parameters.get(self.OUTPUT))
-            self._job_from(parameters, context, gdal_source(layer), None, output).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        layer = self.input_layer(parameters, context)
+        check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
+        variants = list(self.filter_class.variants)
+        check_choice(self.VARIANT, parameters.get(self.VARIANT), variants)
+        output = planned_file(self.OUTPUT, parameters.get(self.OUTPUT))
+        self._job_from(parameters, context, gdal_source(layer), None, output).check()
+        return {self.INPUT: layer}
 
     def _filter(self, parameters: dict[str, Any], context: QgsProcessingContext) -> SpeckleFilter:
         chosen: dict[str, Any] = {}
