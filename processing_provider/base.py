@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,13 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 from qgis.PyQt.QtGui import QIcon
@@ -59,6 +65,87 @@ class SpecklessAlgorithm(QgsProcessingAlgorithm):
             flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
             parameter.setFlags(parameter.flags() | flag)
         self.addParameter(parameter)
+
+    def add_choice(
+        self,
+        name: str,
+        title: str,
+        options: Sequence[str],
+        help: str = "",
+        default: str = "",
+        advanced: bool = False,
+    ) -> None:
+        """Declare a choice of one word; the first of them unless there is a default."""
+        choice = QgsProcessingParameterEnum(
+            name,
+            title,
+            options=list(options),
+            defaultValue=default or options[0],
+            usesStaticStrings=True,
+        )
+        self.add(choice, help, advanced)
+
+    def add_number(
+        self,
+        name: str,
+        title: str,
+        default: float | None,
+        help: str,
+        *,
+        least: float | None = None,
+        most: float | None = None,
+        whole: bool = False,
+        advanced: bool = False,
+    ) -> None:
+        """Declare a number, which may be left out where there is no default."""
+        kinds = QgsProcessingParameterNumber.Type
+        number = QgsProcessingParameterNumber(
+            name, title, kinds.Integer if whole else kinds.Double, default, default is None
+        )
+        if least is not None:
+            number.setMinimum(least)
+        if most is not None:
+            number.setMaximum(most)
+        self.add(number, help, advanced)
+
+    def add_extra_raster(self, name: str, title: str, help: str) -> None:
+        """Declare a raster that is written only where it is asked for."""
+        self.add(
+            QgsProcessingParameterRasterDestination(
+                name, title, optional=True, createByDefault=False
+            ),
+            help,
+        )
+
+    def add_report(self, help: str, by_default: bool = False) -> None:
+        """Declare REPORT, a page."""
+        self._add_file(
+            "REPORT",
+            translate("Speckless", "Report"),
+            translate("Speckless", "HTML files (*.html)"),
+            help,
+            by_default,
+        )
+
+    def add_table(self, help: str) -> None:
+        """Declare TABLE."""
+        filter = "CSV (*.csv);;HTML (*.html)"
+        self._add_file("TABLE", translate("Speckless", "Table"), filter, help, False)
+
+    def _add_file(self, name: str, title: str, filter: str, help: str, by_default: bool) -> None:
+        file = QgsProcessingParameterFileDestination(
+            name, title, filter, optional=True, createByDefault=by_default
+        )
+        self.add(file, help)
+
+    def add_figures(
+        self, numbers: Sequence[tuple[str, str]], texts: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Declare outputs that are no layers or files, by name and title."""
+        for name, title in numbers:
+            self.addOutput(QgsProcessingOutputNumber(name, title))
+        for name, title in texts:
+            self.addOutput(QgsProcessingOutputString(name, title))
 
     def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         """Find what is wrong with the parameters, before QGIS looks and before anything runs.

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
@@ -198,30 +195,26 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.TILE_SIZE,
-                translate("Speckless", "Tile size (pixels, 0 for automatic)"),
-                QgsProcessingParameterNumber.Type.Integer,
-                0,
-                minValue=0,
-                maxValue=TILE_SIZES[1],
-            ),
+        self.add_number(
+            self.TILE_SIZE,
+            translate("Speckless", "Tile size (pixels, 0 for automatic)"),
+            0,
             translate(
                 "Speckless",
                 "Changes memory and speed, not the result. Halved when GPU memory is short.",
             ),
+            least=0,
+            most=TILE_SIZES[1],
+            whole=True,
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.STAGES,
-                translate("Speckless", "Stages (ScaoedNet, 0 for all)"),
-                QgsProcessingParameterNumber.Type.Integer,
-                0,
-                minValue=0,
-            ),
+        self.add_number(
+            self.STAGES,
+            translate("Speckless", "Stages (ScaoedNet, 0 for all)"),
+            0,
             translate("Speckless", "Fewer stages are faster, and leave more error."),
+            least=0,
+            whole=True,
             advanced=True,
         )
         self.add_creation_options()
@@ -273,25 +266,20 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
         ]
         for name, title, help in maps:
-            self.add(
-                QgsProcessingParameterRasterDestination(
-                    name, title, optional=True, createByDefault=False
-                ),
-                help,
-            )
+            self.add_extra_raster(name, title, help)
 
     def _add_figures(self) -> None:
-        for name, title in (
-            (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
-            (self.KNOB_USED, translate("Speckless", "Knob used, in looks")),
-            (self.CORRELATION, translate("Speckless", "Correlation of neighbouring speckle")),
-            (self.MEAN_RATIO, translate("Speckless", "Mean of the ratio")),
-            (self.VARIANCE_RATIO, translate("Speckless", "Variance of the ratio")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, title))
-        for name, title in (
-            (self.DOMAIN_USED, translate("Speckless", "Domain used")),
-            (self.DEVICE_USED, translate("Speckless", "Device used")),
-            (self.MODEL_USED, translate("Speckless", "Model used")),
-        ):
-            self.addOutput(QgsProcessingOutputString(name, title))
+        self.add_figures(
+            [
+                (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
+                (self.KNOB_USED, translate("Speckless", "Knob used, in looks")),
+                (self.CORRELATION, translate("Speckless", "Correlation of neighbouring speckle")),
+                (self.MEAN_RATIO, translate("Speckless", "Mean of the ratio")),
+                (self.VARIANCE_RATIO, translate("Speckless", "Variance of the ratio")),
+            ],
+            [
+                (self.DOMAIN_USED, translate("Speckless", "Domain used")),
+                (self.DEVICE_USED, translate("Speckless", "Device used")),
+                (self.MODEL_USED, translate("Speckless", "Model used")),
+            ],
+        )

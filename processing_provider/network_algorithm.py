@@ -7,7 +7,6 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
     QgsProcessingParameterString,
 )
@@ -68,15 +67,12 @@ class NetworkAlgorithm(RasterAlgorithm):
 
     def add_model(self, models: list[str], default: str, help: str) -> None:
         """Declare MODEL and MODEL_FILE."""
-        self.add(
-            QgsProcessingParameterEnum(
-                self.MODEL,
-                translate("Speckless", "Model"),
-                options=models if default in models else [default, *models],
-                defaultValue=default,
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.MODEL,
+            translate("Speckless", "Model"),
+            models if default in models else [default, *models],
             help,
+            default,
         )
         self.add(
             QgsProcessingParameterFile(
@@ -122,14 +118,10 @@ class NetworkAlgorithm(RasterAlgorithm):
             ),
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterEnum(
-                self.PRECISION,
-                translate("Speckless", "Precision of the network"),
-                options=precisions,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.PRECISION,
+            translate("Speckless", "Precision of the network"),
+            precisions,
             translate(
                 "Speckless",
                 "{coarser}: faster where the hardware has it, to about three digits.",

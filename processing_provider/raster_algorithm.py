@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingParameterBand,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterNumber,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsRasterLayer,
@@ -37,6 +37,7 @@ class RasterAlgorithm(SpecklessAlgorithm):
     EXTENT = "EXTENT"
     CREATION_OPTIONS = "CREATION_OPTIONS"
     LOOKS_USED = "LOOKS_USED"
+    AREAS_LAYER = "HOMOGENEOUS_AREAS"
 
     def input_layer(
         self, parameters: dict[str, Any], context: QgsProcessingContext
@@ -102,14 +103,10 @@ class RasterAlgorithm(SpecklessAlgorithm):
 
     def add_domain(self, result: str) -> None:
         """Declare DOMAIN; ``result`` says what domain results have."""
-        self.add(
-            QgsProcessingParameterEnum(
-                self.DOMAIN,
-                translate("Speckless", "Domain of the pixel values"),
-                options=DOMAINS,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.DOMAIN,
+            translate("Speckless", "Domain of the pixel values"),
+            DOMAINS,
             translate(
                 "Speckless",
                 "auto decides by data type, values and metadata, and says in the log what it took "
@@ -136,16 +133,7 @@ class RasterAlgorithm(SpecklessAlgorithm):
 
     def add_number_of_looks(self, name: str, title: str, help: str) -> None:
         """Declare an optional number of looks."""
-        number = QgsProcessingParameterNumber(
-            name,
-            title,
-            QgsProcessingParameterNumber.Type.Double,
-            None,
-            optional=True,
-            minValue=0.01,
-            maxValue=10000.0,
-        )
-        self.add(number, help)
+        self.add_number(name, title, None, help, least=0.01, most=10000.0)
 
     def add_extent(self, help: str) -> None:
         """Declare EXTENT."""
@@ -156,6 +144,22 @@ class RasterAlgorithm(SpecklessAlgorithm):
                 optional=True,
             ),
             help,
+        )
+
+    def add_areas(self) -> None:
+        """Declare HOMOGENEOUS_AREAS."""
+        self.add(
+            QgsProcessingParameterFeatureSource(
+                self.AREAS_LAYER,
+                translate("Speckless", "Homogeneous areas"),
+                [QgsProcessing.SourceType.TypeVectorPolygon],
+                optional=True,
+            ),
+            translate(
+                "Speckless",
+                "Polygons in any CRS, drawn where the ground is uniform. Without them the five "
+                "most homogeneous windows of the input are found.",
+            ),
         )
 
     def add_creation_options(self, compressed: bool = True) -> None:

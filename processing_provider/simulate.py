@@ -8,9 +8,6 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingOutputString,
-    QgsProcessingParameterEnum,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
 )
 from qgis.PyQt.QtCore import QCoreApplication
@@ -91,59 +88,48 @@ class SimulateAlgorithm(RasterAlgorithm):
                 "without negative values, which is then taken for backscatter.",
             )
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.LOOKS,
-                translate("Speckless", "Looks"),
-                QgsProcessingParameterNumber.Type.Double,
-                1.0,
-                minValue=0.01,
-                maxValue=10000.0,
-            ),
+        self.add_number(
+            self.LOOKS,
+            translate("Speckless", "Looks"),
+            1.0,
             translate(
                 "Speckless", "Any number of white speckle, a whole one up to 100 of correlated."
             ),
+            least=0.01,
+            most=10000.0,
         )
         self.add_domain(translate("Speckless", "That of the input."))
-        self.add(
-            QgsProcessingParameterEnum(
-                self.RESULT_DOMAIN,
-                translate("Speckless", "Domain of the result"),
-                options=list(OUTPUT_DOMAINS),
-                defaultValue="same",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.RESULT_DOMAIN,
+            translate("Speckless", "Domain of the result"),
+            list(OUTPUT_DOMAINS),
             translate("Speckless", "same is that of the input; of complex values, intensity."),
+            "same",
         )
         for name, title in (
             (self.CORRELATION_X, translate("Speckless", "Correlation of neighbours in a row")),
             (self.CORRELATION_Y, translate("Speckless", "Correlation of neighbours in a column")),
         ):
-            self.add(
-                QgsProcessingParameterNumber(
-                    name,
-                    title,
-                    QgsProcessingParameterNumber.Type.Double,
-                    0.0,
-                    minValue=0.0,
-                    maxValue=MAX_CORRELATION,
-                ),
+            self.add_number(
+                name,
+                title,
+                0.0,
                 translate(
                     "Speckless",
                     "Of the intensity: 0 for white speckle; Sentinel-1 has 0.2 (SLC) to 0.7 "
                     "(resampled products). It falls off as a Gaussian with the distance.",
                 ),
+                least=0.0,
+                most=MAX_CORRELATION,
             )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.SEED,
-                translate("Speckless", "Seed"),
-                QgsProcessingParameterNumber.Type.Integer,
-                0,
-                minValue=0,
-                maxValue=_MOST_SEED,
-            ),
+        self.add_number(
+            self.SEED,
+            translate("Speckless", "Seed"),
+            0,
             translate("Speckless", "The same seed gives the same speckle."),
+            least=0,
+            most=_MOST_SEED,
+            whole=True,
         )
         self.add_creation_options()
         self.add(
@@ -152,9 +138,7 @@ class SimulateAlgorithm(RasterAlgorithm):
             ),
             translate("Speckless", "On the pixels of the input."),
         )
-        self.addOutput(
-            QgsProcessingOutputString(self.DOMAIN_USED, translate("Speckless", "Domain used"))
-        )
+        self.add_figures([], [(self.DOMAIN_USED, translate("Speckless", "Domain used"))])
 
     def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
         layer = self.input_layer(parameters, context)
