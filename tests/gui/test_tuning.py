@@ -137,6 +137,13 @@ def test_history_has_the_call(seen: dict[str, Any]) -> None:
     assert str(OUTPUT / "tuning_run.tif") in command
 
 
+def test_history_has_the_tuning(seen: dict[str, Any]) -> None:
+    command = seen["history of tuning"][-1]
+    assert command.startswith('processing.run("speckless:finetune"')
+    assert "'MODEL':'tiny-affine'" in command
+    assert "'DEPTH':'head'" in command
+
+
 def test_dialog_is_filled_in(seen: dict[str, Any]) -> None:
     title, is_visible = seen["dialogs"]
     # Newer QGIS puts the group before it.

@@ -158,6 +158,7 @@ def tune(beat: Heartbeat) -> None:
     seen["points seen"] = sorted(set(counts))
     seen["points"] = section.chart.points
     seen["outcome"] = section.outcome.text()
+    seen["history of tuning"] = processing_history()
     seen["bar after tuning"] = message_texts()
     seen["trial"] = str(tunings.trial.path) if tunings.trial else ""
     seen["tuned is shown"] = section.tuned.isChecked()
