@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import Cancelled, EngineError, InvalidInput
+from ..core.errors import EngineError, InvalidInput
 from ..core.models import registry
 from ..core.models.card import ModelCard
 from ..core.tuning import Scene
-from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
+from .conversation import Conversation, IsCancelled, Ticket
 from .interpreter import cure, find_python
 from .limits import Limits
 from .protocol import Hello
+from .reservation import Reservation
 from .shared_memory import TileLayout
 from .tiles import (
     Loaded,
@@ -88,7 +89,7 @@ class Engine:
         self.limits = Limits(threads, memory)
         self.slots = slots
         self._conversation = Conversation(slots, idle_seconds)
-        self._reservation = threading.RLock()
+        self._reservation = Reservation()
         self._last_loaded: Loaded | None = None
 
     def __enter__(self) -> Engine:
@@ -107,25 +108,35 @@ class Engine:
         """Process id of the worker; None while there is none."""
         return self._conversation.pid
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a job waits for the engine, other than those that give way."""
+        return self._reservation.is_wanted
+
     @contextmanager
-    def reserve(self, is_cancelled: IsCancelled | None = None) -> Iterator[Engine]:
+    def reserve(
+        self, is_cancelled: IsCancelled | None = None, gives_way: bool = False
+    ) -> Iterator[Engine]:
         """Hold the engine for one job; others wait. Leaving drops what was not fetched.
+
+        Parameters
+        ----------
+        is_cancelled : callable, optional
+        gives_way : bool
+            Let all others that wait go first. Such a job is to leave when it `is_wanted`.
 
         Raises
         ------
         Cancelled
             When cancelled while waiting.
         """
-        while not self._reservation.acquire(timeout=POLL_SECONDS):
-            if is_cancelled is not None and is_cancelled():
-                raise Cancelled("Stopped while waiting for the engine.")
-        try:
+        with self._reservation.hold(is_cancelled, gives_way):
             self._conversation.hold(+1)
-            yield self
-        finally:
-            if self._conversation.hold(-1) == 0:
-                self._conversation.rest()
-            self._reservation.release()
+            try:
+                yield self
+            finally:
+                if self._conversation.hold(-1) == 0:
+                    self._conversation.rest()
 
     def start(self, is_cancelled: IsCancelled | None = None) -> Hello:
         """Start the worker unless it runs, and return what it found.
@@ -396,6 +407,7 @@ def shared_engine(
     python: str | None = None,
     is_cancelled: IsCancelled | None = None,
     threads: int | None = None,
+    gives_way: bool = False,
 ) -> Iterator[Engine]:
     """Hold the one engine of this process, which keeps its models hot between jobs.
 
@@ -408,6 +420,8 @@ def shared_engine(
     threads : int, optional
         CPU threads in place of those of `limit_shared_engine`; another number than the last time
         restarts the worker.
+    gives_way : bool
+        See `Engine.reserve`.
 
     Raises
     ------
@@ -420,7 +434,7 @@ def shared_engine(
             _shared = Engine()
             atexit.register(_shared.close)
         engine = _shared
-    with engine.reserve(is_cancelled):
+    with engine.reserve(is_cancelled, gives_way):
         engine.python = python
         engine.limits = replace(_shared_limits, threads=threads or _shared_limits.threads)
         yield engine
