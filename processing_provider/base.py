@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from qgis import utils
 from qgis.core import (
@@ -21,6 +21,7 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
+    QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 from qgis.PyQt.QtGui import QIcon
@@ -28,6 +29,8 @@ from qgis.PyQt.QtGui import QIcon
 from ..plugin.core.errors import Cancelled, SpecklessError
 from ..plugin.jobs.messages import Caution
 from ..plugin.toolbelt.paths import plugin_path
+from .checks import is_asked
+from .sources import gdal_source, raster_layer
 
 translate = QCoreApplication.translate
 
@@ -45,7 +48,21 @@ def told_to_qgis() -> Iterator[None]:
 
 
 class SpecklessAlgorithm(QgsProcessingAlgorithm):
-    """An algorithm whose help is generated from its parameters."""
+    """An algorithm whose help is generated from its parameters.
+
+    Attributes
+    ----------
+    GROUP : str
+        Id of one of `_group_titles`.
+    """
+
+    GROUP: ClassVar[str]
+
+    def group(self) -> str:
+        return _group_titles()[self.GROUP]
+
+    def groupId(self) -> str:
+        return self.GROUP
 
     def icon(self) -> QIcon:
         return QIcon(self.svgIconPath())
@@ -173,6 +190,58 @@ class SpecklessAlgorithm(QgsProcessingAlgorithm):
             return False, str(error)
         return super().checkParameterValues({**parameters, **seen}, context)
 
+    def raster(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> QgsRasterLayer | None:
+        """Layer of a raster parameter, also where QGIS's own look-up finds none.
+
+        Returns
+        -------
+        QgsRasterLayer or None
+            None only of an optional parameter that was left out.
+
+        Raises
+        ------
+        RasterError
+            When there is no such raster.
+        """
+        flags, value = self.parameterDefinition(name).flags(), parameters.get(name)
+        is_optional = bool(flags & QgsProcessingParameterDefinition.Flag.FlagOptional)
+        if is_optional and value in (None, ""):
+            return None
+        return raster_layer(self.parameterAsRasterLayer(parameters, name, context), value)
+
+    def raster_path(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> str | None:
+        """Name that GDAL opens a raster parameter by; see `raster` and `gdal_source`."""
+        layer = self.raster(parameters, name, context)
+        return None if layer is None else gdal_source(layer)
+
+    def rasters(
+        self, parameters: dict[str, Any], names: Sequence[str], context: QgsProcessingContext
+    ) -> dict[str, QgsRasterLayer]:
+        """Layers of those raster parameters that are given, for `check`.
+
+        Raises
+        ------
+        InvalidInput, RasterError
+            When one is no raster, or none that GDAL reads.
+        """
+        found = {name: self.raster(parameters, name, context) for name in names}
+        layers = {name: layer for name, layer in found.items() if layer is not None}
+        for layer in layers.values():
+            gdal_source(layer)
+        return layers
+
+    def asked_file(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> str:
+        """File that an optional output goes to; "" where it is not asked for."""
+        if not is_asked(parameters.get(name)):
+            return ""
+        return str(self.parameterAsFileOutput(parameters, name, context))
+
     def optional_number(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
     ) -> float | None:
@@ -213,6 +282,15 @@ class SpecklessAlgorithm(QgsProcessingAlgorithm):
             parts += [f"<p>{html.escape(reference)}</p>" for reference in self.references()]
         text = "".join(parts)
         return _plain(text) if is_headless() else text
+
+
+def _group_titles() -> dict[str, str]:
+    return {
+        "despeckling": translate("Speckless", "Despeckling"),
+        "classicalfilters": translate("Speckless", "Classical filters"),
+        "quality": translate("Speckless", "Quality"),
+        "training": translate("Speckless", "Training"),
+    }
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> list[str]:

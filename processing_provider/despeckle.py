@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.tiling import Window
@@ -17,13 +17,15 @@ from .despeckle_parameters import DespeckleParameters
 from .network_algorithm import PRECISIONS
 from .postprocess import keep_renderer, shown_renderer
 from .raster_algorithm import DOMAINS
-from .sources import gdal_source, raster_layer
+from .sources import gdal_source
 
 translate = QCoreApplication.translate
 
 
 class DespeckleAlgorithm(DespeckleParameters):
     """Makes a `DespeckleJob` of the parameters and runs it."""
+
+    GROUP = "despeckling"
 
     def name(self) -> str:
         return "despeckle"
@@ -37,12 +39,6 @@ class DespeckleAlgorithm(DespeckleParameters):
             "despeckle,speckle,SAR,radar,Sentinel-1,denoise,noise,filter,multiplicative,"
             "backscatter,GRD,SLC,ENL,looks,neural network,deep learning,DoPAMINE,FFDNet,Lee",
         ).split(",")
-
-    def group(self) -> str:
-        return translate("Speckless", "Despeckling")
-
-    def groupId(self) -> str:
-        return "despeckling"
 
     def shortDescription(self) -> str:
         return translate(
@@ -67,10 +63,7 @@ class DespeckleAlgorithm(DespeckleParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        # QGIS 3.22 does not ask by itself when run by qgis_process or from a script.
-        ready, problem = self.canExecute()
-        if not ready:
-            raise QgsProcessingException(problem)
+        self.need_python()
         with told_to_qgis():
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
@@ -108,18 +101,9 @@ class DespeckleAlgorithm(DespeckleParameters):
             stages=self.parameterAsInt(parameters, self.STAGES, context),
             knob_auto=self.parameterAsBool(parameters, self.KNOB_AUTO, context),
             ensemble=self.parameterAsBool(parameters, self.SELF_ENSEMBLE, context),
-            looks_map=self._map(parameters, self.LOOKS_MAP, context),
-            class_map=self._map(parameters, self.CLASS_MAP, context),
+            looks_map=self.raster_path(parameters, self.LOOKS_MAP, context),
+            class_map=self.raster_path(parameters, self.CLASS_MAP, context),
         )
-
-    def _map(
-        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
-    ) -> str | None:
-        """What GDAL opens an optional raster by."""
-        if not parameters.get(name):
-            return None
-        layer = self.parameterAsRasterLayer(parameters, name, context)
-        return gdal_source(raster_layer(layer, parameters[name]))
 
     def processAlgorithm(
         self,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.errors import InvalidInput
@@ -41,6 +41,8 @@ translate = QCoreApplication.translate
 class FineTuneAlgorithm(FineTuneParameters):
     """Makes an `AdaptJob` of the parameters and runs it."""
 
+    GROUP = "despeckling"
+
     def name(self) -> str:
         return "finetune"
 
@@ -53,12 +55,6 @@ class FineTuneAlgorithm(FineTuneParameters):
             "fine-tune,finetune,train,adapt,self-supervised,AFT,despeckle,speckle,SAR,radar,"
             "Sentinel-1,neural network,deep learning,DoPAMINE,model,risk",
         ).split(",")
-
-    def group(self) -> str:
-        return translate("Speckless", "Despeckling")
-
-    def groupId(self) -> str:
-        return "despeckling"
 
     def shortDescription(self) -> str:
         return translate(
@@ -105,10 +101,7 @@ class FineTuneAlgorithm(FineTuneParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        # QGIS 3.22 does not ask by itself when run by qgis_process or from a script.
-        ready, problem = self.canExecute()
-        if not ready:
-            raise QgsProcessingException(problem)
+        self.need_python()
         with told_to_qgis():
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
@@ -210,8 +203,7 @@ class FineTuneAlgorithm(FineTuneParameters):
         model = self.parameterAsFileOutput(parameters, self.MODEL_OUTPUT, context)
         asked = is_asked(parameters.get(self.OUTPUT))
         output = self.parameterAsOutputLayer(parameters, self.OUTPUT, context) if asked else ""
-        asked = is_asked(parameters.get(self.REPORT))
-        report = self.parameterAsFileOutput(parameters, self.REPORT, context) if asked else ""
+        report = self.asked_file(parameters, self.REPORT, context)
         adds = self.parameterAsBool(parameters, self.ADD_TO_MODELS, context)
         tuning = self._job.tuning
         progress = Progress(feedback)

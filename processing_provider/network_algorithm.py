@@ -6,6 +6,7 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterString,
@@ -42,6 +43,17 @@ class NetworkAlgorithm(RasterAlgorithm):
         except SpecklessError as error:
             return False, str(error)
         return True, ""
+
+    def need_python(self) -> None:
+        """Ask `canExecute`, as QGIS 3.22 does not for qgis_process and scripts.
+
+        Raises
+        ------
+        QgsProcessingException
+        """
+        ready, problem = self.canExecute()
+        if not ready:
+            raise QgsProcessingException(problem)
 
     def model_card(
         self, parameters: dict[str, Any], context: QgsProcessingContext, default: str

@@ -18,9 +18,10 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.tiling import Window
+from .areas import source_as_wkb
 from .base import SpecklessAlgorithm
 from .extents import pixel_window
-from .sources import open_options, raster_layer
+from .sources import open_options
 
 translate = QCoreApplication.translate
 
@@ -42,9 +43,8 @@ class RasterAlgorithm(SpecklessAlgorithm):
     def input_layer(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> QgsRasterLayer:
-        """The layer of INPUT, also where QGIS's own look-up finds none."""
-        layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
-        return raster_layer(layer, parameters.get(self.INPUT))
+        """The layer of INPUT."""
+        return self.raster(parameters, self.INPUT, context)
 
     def warn_of_options(self, layer: QgsRasterLayer, feedback: QgsProcessingFeedback) -> None:
         """Say that the options a layer is opened with do not count."""
@@ -75,6 +75,18 @@ class RasterAlgorithm(SpecklessAlgorithm):
         # As a polygon: turned into another CRS, a rectangle is none any more.
         area = self.parameterAsExtentGeometry(parameters, self.EXTENT, context, layer.crs())
         return pixel_window(source, [(point.x(), point.y()) for point in area.vertices()])
+
+    def areas(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, layer: QgsRasterLayer
+    ) -> list[bytes]:
+        """HOMOGENEOUS_AREAS in the CRS of a raster, see `source_as_wkb`.
+
+        Raises
+        ------
+        InvalidInput
+        """
+        source = self.parameterAsSource(parameters, self.AREAS_LAYER, context)
+        return source_as_wkb(source, parameters.get(self.AREAS_LAYER), layer.crs(), context)
 
     def creation_options(
         self, parameters: dict[str, Any], context: QgsProcessingContext

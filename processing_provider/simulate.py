@@ -27,6 +27,7 @@ _MOST_SEED = 2**31 - 1
 class SimulateAlgorithm(RasterAlgorithm):
     """Makes a `SimulateJob` of the parameters and runs it."""
 
+    GROUP = "quality"
     RESULT_DOMAIN = "RESULT_DOMAIN"
     CORRELATION_X = "CORRELATION_X"
     CORRELATION_Y = "CORRELATION_Y"
@@ -44,12 +45,6 @@ class SimulateAlgorithm(RasterAlgorithm):
         return translate(
             "Speckless", "speckle,simulation,noise,multiplicative,Gamma,SAR,radar,looks,test"
         ).split(",")
-
-    def group(self) -> str:
-        return translate("Speckless", "Quality")
-
-    def groupId(self) -> str:
-        return "quality"
 
     def shortDescription(self) -> str:
         return translate(

@@ -23,6 +23,8 @@ translate = QCoreApplication.translate
 class TemporalReferenceAlgorithm(TemporalReferenceParameters):
     """Makes a `TemporalReferenceJob` of the parameters and runs it."""
 
+    GROUP = "training"
+
     def name(self) -> str:
         return "temporalreference"
 
@@ -35,12 +37,6 @@ class TemporalReferenceAlgorithm(TemporalReferenceParameters):
             "multi-temporal,time series,stack,mean,median,average,reference,label,ground truth,"
             "training,deSpeckNet,SAR,speckle,multilook,stable",
         ).split(",")
-
-    def group(self) -> str:
-        return translate("Speckless", "Training")
-
-    def groupId(self) -> str:
-        return "training"
 
     def shortDescription(self) -> str:
         return translate(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.errors import InvalidInput
@@ -19,7 +19,7 @@ from ..plugin.jobs.training import TrainJob
 from ..plugin.jobs.training_settings import SPECKLES, TRAINABLE, recipe_for
 from ..plugin.toolbelt.settings import Settings
 from .base import Progress, told_to_qgis
-from .checks import check_choice, check_device, destination, is_asked
+from .checks import check_choice, check_device, destination
 from .models import user_folder
 from .network_algorithm import PRECISIONS
 from .raster_algorithm import DOMAINS
@@ -38,6 +38,8 @@ _CHECKPOINT_SECONDS = 30.0
 class TrainAlgorithm(TrainParameters):
     """Makes a `TrainJob` of the parameters and runs it in the engine's process."""
 
+    GROUP = "training"
+
     def name(self) -> str:
         return "train"
 
@@ -50,12 +52,6 @@ class TrainAlgorithm(TrainParameters):
             "train,training,supervised,learn,network,neural network,deep learning,model,weights,"
             "own data,despeckle,speckle,SAR,FFDNet,DoPAMINE,reference",
         ).split(",")
-
-    def group(self) -> str:
-        return translate("Speckless", "Training")
-
-    def groupId(self) -> str:
-        return "training"
 
     def shortDescription(self) -> str:
         return translate(
@@ -86,10 +82,7 @@ class TrainAlgorithm(TrainParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        # QGIS 3.22 does not ask by itself when run by qgis_process or from a script.
-        ready, problem = self.canExecute()
-        if not ready:
-            raise QgsProcessingException(problem)
+        self.need_python()
         with told_to_qgis():
             model = self.parameterAsFileOutput(parameters, self.MODEL_OUTPUT, context)
             self._job = self._job_from(parameters, context, model)
@@ -101,8 +94,7 @@ class TrainAlgorithm(TrainParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        asked = is_asked(parameters.get(self.REPORT))
-        report = self.parameterAsFileOutput(parameters, self.REPORT, context) if asked else ""
+        report = self.asked_file(parameters, self.REPORT, context)
         adds = self.parameterAsBool(parameters, self.ADD_TO_MODELS, context)
         progress = Progress(feedback)
         with told_to_qgis():

@@ -30,6 +30,7 @@ class FilterAlgorithm(FilterParameters):
     A subclass names its filter, describes it, and adds parameters of its own where it has some.
     """
 
+    GROUP = "classicalfilters"
     filter_class: ClassVar[type[SpeckleFilter]]
 
     def name(self) -> str:
@@ -41,12 +42,6 @@ class FilterAlgorithm(FilterParameters):
     def tags(self) -> list[str]:
         common = translate("Speckless", "speckle,despeckle,SAR,radar,filter,noise,smooth,classical")
         return [*common.split(","), self.filter_class.title, *self.words()]
-
-    def group(self) -> str:
-        return translate("Speckless", "Classical filters")
-
-    def groupId(self) -> str:
-        return "classicalfilters"
 
     def words(self) -> list[str]:
         """Further words the algorithm is found by."""
