@@ -10,13 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from despeckle_scenes import ORIGIN, PIXEL, Recorder
+from despeckle_scenes import ORIGIN, PIXEL
 from osgeo import gdal, osr
-from qgis.core import (
-    QgsProcessingAlgorithm,
-    QgsProcessingContext,
-    QgsProject,
-)
+from qgis.core import QgsProcessingAlgorithm
+from toolbox import in_toolbox
 
 
 @pytest.fixture(scope="session")
@@ -85,25 +82,11 @@ def user_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def finetune(plugin: Any, dopamine: str) -> Callable[..., dict[str, Any]]:
-    def finetune(feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
-        """Check the parameters and run, as the toolbox does; raise what the user would read."""
-        algorithm = plugin.provider.algorithm("finetune").create()
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        parameters = {
-            "MODEL_FILE": dopamine, "LOOKS": 4, "EPOCHS": 1, "LEARNING_RATE": 1e-3,
-            "AUGMENT": "FT", "DEVICE": "cpu", "MODEL_OUTPUT": "TEMPORARY_OUTPUT", **parameters,
-        }  # fmt: skip
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    return finetune
+    """Fine-tune a tiny network, for a moment."""
+    return in_toolbox(
+        plugin, "finetune", MODEL_FILE=dopamine, LOOKS=4, EPOCHS=1, LEARNING_RATE=1e-3,
+        AUGMENT="FT", DEVICE="cpu", MODEL_OUTPUT="TEMPORARY_OUTPUT",
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -141,20 +124,6 @@ def scene(write_raster: Callable[..., str], intensity: np.ndarray) -> str:
 
 
 @pytest.fixture
-def run(algorithm: QgsProcessingAlgorithm, boxcar: str) -> Callable[..., dict[str, Any]]:
-    def run(feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
-        """Check the parameters and run, as the toolbox does; raise what the user would read."""
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        parameters = {"MODEL_FILE": boxcar, "LOOKS": 4, **parameters}
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        # Without catching, the QgsProcessingException of processAlgorithm reaches the test.
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    return run
+def run(plugin: Any, boxcar: str) -> Callable[..., dict[str, Any]]:
+    """Despeckle by a 3×3 mean."""
+    return in_toolbox(plugin, "despeckle", MODEL_FILE=boxcar, LOOKS=4)

@@ -20,6 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from safetensors.numpy import load_file
+from toolbox import history
 
 from speckless.plugin.core.tiling import Window
 from speckless.plugin.gui import area_layer
@@ -36,16 +37,7 @@ OUTLINE = "Polygon ((500105 4599905, 500655 4599905, 500655 4599455, 500105 4599
 
 def calls() -> list[str]:
     """Those of fine-tunings, in QGIS's order."""
-    from qgis.gui import QgsGui
-
-    if hasattr(QgsGui, "historyProviderRegistry"):
-        entries = QgsGui.historyProviderRegistry().queryEntries(providerId="processing")
-        found = [entry.entry["python_command"] for entry in entries]
-    else:
-        from processing.core.ProcessingLog import ProcessingLog
-
-        found = [entry.text for entry in ProcessingLog.getLogEntries()]
-    return [call for call in found if call.startswith('processing.run("speckless:finetune"')]
+    return [call for call in history() if call.startswith('processing.run("speckless:finetune"')]
 
 
 @pytest.fixture
