@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal
+from scenarios import OUTPUT, SAMPLE
 
 from speckless.benchmarks.window import run_qgis
-
-ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "tests" / "output"
-SAMPLE = ROOT / "resources" / "samples" / "sentinel1_sample.tif"
 
 
 @pytest.fixture(scope="module")
