@@ -1,4 +1,4 @@
-"""What the tests of the window share outside it: networks, a large raster, running a scenario."""
+"""What the tests of the window share outside it: a large raster, running a scenario."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from networks import TINY
 from osgeo import gdal, osr
 
 from speckless.benchmarks.window import run_qgis
@@ -18,29 +19,8 @@ SAMPLE = ROOT / "resources" / "samples" / "sentinel1_sample.tif"
 OUTPUT = ROOT / "tests" / "output"
 
 # Arguments of DoPAMINE networks: one that is fast, one that keeps the engine busy.
-SMALL = {"layers": 3, "channels": 8, "blocks": 1, "inputs": "log", "head": "moments"}
+SMALL = {**TINY, "channels": 8}
 SLOW = {"layers": 21, "channels": 64, "blocks": 5}
-
-
-def save_network(
-    path: Path,
-    arguments: dict[str, Any],
-    architecture: str = "dopamine",
-    scale: str = "geometric",
-) -> Path:
-    """Write fresh weights, always the same; the file's name is id and title."""
-    import torch
-
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
-    torch.manual_seed(0)
-    model = create(architecture, arguments)
-    card = model.describe(
-        id=path.stem, title=path.stem, architecture=architecture, arguments=arguments, scale=scale
-    )
-    save_model(path, model, card)
-    return path
 
 
 def write_speckle(path: Path, side: int, looks: float, epsg: int | None = None) -> Path:

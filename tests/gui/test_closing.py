@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from scenarios import SAMPLE, SLOW, SMALL, save_network
+from networks import save_network
+from scenarios import SAMPLE, SLOW, SMALL
 
 from speckless.benchmarks.window import run_qgis
 

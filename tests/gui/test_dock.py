@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import save_network
 from osgeo import gdal
-from scenarios import OUTPUT, SAMPLE, SLOW, SMALL, play, save_network, write_speckle
+from scenarios import OUTPUT, SAMPLE, SLOW, SMALL, play, write_speckle
 
 
 @pytest.fixture(scope="module")

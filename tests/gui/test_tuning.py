@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import save_network
 from osgeo import gdal
-from scenarios import OUTPUT, ROOT, SAMPLE, SLOW, SMALL, play, save_network
+from scenarios import OUTPUT, ROOT, SAMPLE, SLOW, SMALL, play
 
 
 @pytest.fixture(scope="module")

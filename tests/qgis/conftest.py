@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from despeckle_scenes import ORIGIN, PIXEL
+from networks import TINY, save_network
 from osgeo import gdal, osr
 from qgis.core import QgsProcessingAlgorithm
 from toolbox import in_toolbox
@@ -38,36 +39,15 @@ def algorithm(plugin: Any) -> QgsProcessingAlgorithm:
 @pytest.fixture(scope="session")
 def boxcar(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Weights of a 3×3 mean: results can be told in advance, and it is fast."""
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
     path = tmp_path_factory.mktemp("models") / "boxcar.safetensors"
-    arguments = {"radius": 1}
-    model = create("boxcar", arguments)
-    card = model.describe(
-        id="boxcar-3", title="Mean of 3×3", architecture="boxcar", arguments=arguments
-    )
-    save_model(path, model, card)
-    return str(path)
+    return str(save_network(path, {"radius": 1}, "boxcar", "none", "Mean of 3×3", "boxcar-3"))
 
 
 @pytest.fixture(scope="session")
 def dopamine(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Weights of a DoPAMINE network of four layers, fresh but always the same."""
-    import torch
-
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
-    torch.manual_seed(0)
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
-    arguments = {"layers": 4, "channels": 6, "blocks": 1, "inputs": "log", "head": "moments"}
-    model = create("dopamine", arguments)
-    card = model.describe(
-        id="tiny", title="Tiny", architecture="dopamine", arguments=arguments, scale="geometric"
-    )
-    save_model(path, model, card)
-    return str(path)
+    return str(save_network(path, {**TINY, "layers": 4, "channels": 6}, title="Tiny"))
 
 
 @pytest.fixture

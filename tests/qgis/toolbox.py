@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from despeckle_scenes import Recorder
-from qgis.core import QgsProcessingContext, QgsProject
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+    QgsProject,
+)
 
 Run = Callable[..., dict[str, Any]]
 
@@ -36,6 +41,30 @@ def in_toolbox(plugin: Any, name: str, **usual: Any) -> Run:
         return results
 
     return run
+
+
+def declared(algorithm: QgsProcessingAlgorithm) -> list[tuple[str, str, Any, bool, bool]]:
+    """Name, type, default of the parameters; whether they are optional, and advanced."""
+    flag = QgsProcessingParameterDefinition.Flag
+    return [
+        (
+            definition.name(),
+            definition.type(),
+            definition.defaultValue(),
+            bool(definition.flags() & flag.FlagOptional),
+            bool(definition.flags() & flag.FlagAdvanced),
+        )
+        for definition in algorithm.parameterDefinitions()
+    ]
+
+
+def made_by_default(algorithm: QgsProcessingAlgorithm) -> list[str]:
+    """Outputs that are written unless the user says no."""
+    return [
+        definition.name()
+        for definition in algorithm.parameterDefinitions()
+        if definition.isDestination() and definition.createByDefault()
+    ]
 
 
 def history() -> list[str]:

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from networks import TINY, save_network
 
 pytest.importorskip("osgeo.gdal")
 
 from raster_files import make_raster
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput
-from speckless.plugin.core.models.registry import create
-from speckless.plugin.core.models.weights import save_model
 from speckless.plugin.core.risk import KnobRisk, RiskEstimate
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
@@ -40,18 +38,11 @@ def engine_is_closed() -> Any:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("weights")
-    paths = {}
-    for name, architecture, arguments in (
-        ("boxcar", "boxcar", {"radius": 1}),
-        ("dopamine", "dopamine",
-         {"layers": 3, "channels": 6, "blocks": 1, "inputs": "log", "head": "moments"}),
-    ):  # fmt: skip
-        torch.manual_seed(0)
-        model = create(architecture, arguments)
-        card = model.describe(id=name, title=name, architecture=architecture, arguments=arguments)
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(paths[name], model, card)
-    return paths
+    affine = {**TINY, "channels": 6}
+    return {
+        name: str(save_network(folder / f"{name}.safetensors", arguments, name, "none"))
+        for name, arguments in (("boxcar", {"radius": 1}), ("dopamine", affine))
+    }
 
 
 def scene_of(path: str) -> Scene:

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from networks import save_network
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput
-from speckless.plugin.core.models.registry import create
-from speckless.plugin.core.models.weights import save_model
 from speckless.plugin.core.tiling import Window
 from speckless.plugin.engine.client import close_shared_engine, shared_engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
@@ -42,14 +40,10 @@ def engine_is_closed() -> Any:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Weights files by architecture."""
     folder = tmp_path_factory.mktemp("weights")
-    paths = {}
-    for name, arguments in ARGUMENTS.items():
-        torch.manual_seed(0)
-        model = create(name, arguments)
-        card = model.describe(id=name, title=name, architecture=name, arguments=arguments)
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(paths[name], model, card)
-    return paths
+    return {
+        name: str(save_network(folder / f"{name}.safetensors", arguments, name, "none"))
+        for name, arguments in ARGUMENTS.items()
+    }
 
 
 @pytest.fixture(scope="module")
