@@ -15,6 +15,7 @@ from ..plugin.core.models.registry import DEFAULT_MODEL
 from ..plugin.jobs.checks import TILE_SIZES
 from .models import installed_models
 from .network_algorithm import PRECISIONS, NetworkAlgorithm
+from .papers import AINDNET, DESPECKNET, DOPAMINE
 
 translate = QCoreApplication.translate
 
@@ -91,17 +92,12 @@ class DespeckleParameters(NetworkAlgorithm):
 
     def references(self) -> list[str]:
         return [
-            "Joo, S., Cha, S., Moon, T. (2019). DoPAMINE: Double-sided masked CNN for pixel "
-            "adaptive multiplicative noise despeckling. AAAI 33, 4031-4038. "
-            "doi:10.1609/aaai.v33i01.33014031",
+            DOPAMINE,
             "Zhang, K., Zuo, W., Zhang, L. (2018). FFDNet: Toward a fast and flexible solution "
             "for CNN-based image denoising. IEEE Transactions on Image Processing 27(9), "
             "4608-4622. doi:10.1109/TIP.2018.2839891",
-            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
-            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
-            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
-            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
-            "to real-noise denoising with adaptive instance normalization. CVPR.",
+            DESPECKNET,
+            AINDNET,
             "Ren, C., Pan, Y., Huang, J. (2022). Enhanced latent space blind model for real image "
             "denoising via alternative optimization. NeurIPS.",
         ]

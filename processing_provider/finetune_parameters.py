@@ -16,6 +16,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from ..plugin.core.tuning import DEPTHS, METHODS
 from .models import tunable_models
 from .network_algorithm import PRECISIONS, NetworkAlgorithm
+from .papers import AINDNET, DESPECKNET, DOPAMINE
 
 translate = QCoreApplication.translate
 
@@ -108,14 +109,9 @@ class FineTuneParameters(NetworkAlgorithm):
 
     def references(self) -> list[str]:
         return [
-            "Joo, S., Cha, S., Moon, T. (2019). DoPAMINE: Double-sided masked CNN for pixel "
-            "adaptive multiplicative noise despeckling. AAAI 33, 4031-4038. "
-            "doi:10.1609/aaai.v33i01.33014031",
-            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
-            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
-            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
-            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
-            "to real-noise denoising with adaptive instance normalization. CVPR.",
+            DOPAMINE,
+            DESPECKNET,
+            AINDNET,
         ]
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
