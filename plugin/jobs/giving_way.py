@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..core.errors import Cancelled
-from ..engine.client import Engine, shared_engine
+from ..engine.client import Engine
+from ..engine.shared import shared_engine
 from .scenes import IsCancelled
 
 Result = TypeVar("Result")

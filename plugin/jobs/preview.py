@@ -18,7 +18,8 @@ from ..core.knob_stack import KnobStack, anchors_for
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
 from ..core.tiling import Tile, Window, plan_tiles
-from ..engine.client import Engine, TileRequest, shared_engine
+from ..engine.client import Engine, TileRequest
+from ..engine.shared import shared_engine
 from ..raster.source import RasterSource
 from .giving_way import give_way, stop_between
 from .preview_image import Preview

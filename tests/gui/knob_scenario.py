@@ -220,16 +220,16 @@ def narrow() -> None:
 
 def kill() -> None:
     """The engine dies in the middle of a preview."""
-    from speckless.plugin.engine import client
+    from speckless.plugin.engine import shared
 
     panel, section = dock(), dock().knob_section
     large = iface.addRasterLayer(LARGE, "large")
     choose(large, "knob-slow")
-    assert wait_for(lambda: client._shared is not None and client._shared.pid is not None)
+    assert wait_for(lambda: shared._shared is not None and shared._shared.pid is not None)
     # In the middle of it: a tile has come in.
     assert wait_for(lambda: panel.previewer.picture is not None)
     seen["part when killed"] = panel.previewer.picture.part
-    pid = client._shared.pid
+    pid = shared._shared.pid
     section.status.setText("")
     os.kill(pid, signal.SIGKILL)
     seen["failure is told"] = wait_for(lambda: bool(section.status.text()))
@@ -242,7 +242,7 @@ def kill() -> None:
     seen["works again"] = wait_for(
         lambda: is_at_rest() and panel.previewer.picture.preview.card.affine
     )
-    seen["another process"] = client._shared.pid not in (None, pid)
+    seen["another process"] = shared._shared.pid not in (None, pid)
     # Only the newest request matters.
     models.setCurrentIndex(models.findData("knob-slow"))
     assert wait_for(lambda: panel.previewer.needs_engine)

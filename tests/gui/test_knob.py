@@ -12,7 +12,7 @@ from networks import save_network
 from osgeo import gdal
 from scenarios import OUTPUT, SAMPLE, SLOW, SMALL, play, write_speckle
 
-from speckless.plugin.engine.client import close_shared_engine
+from speckless.plugin.engine.shared import close_shared_engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
 
 

@@ -190,7 +190,7 @@ def shot(path: Path) -> None:
 def engine_pid() -> int | None:
     """Process id of the engine that the plugin shares; None while there is none."""
     for name, module in list(sys.modules.items()):
-        if name.endswith("plugin.engine.client") and module._shared is not None:
+        if name.endswith("plugin.engine.shared") and module._shared is not None:
             pid = module._shared.pid
             if pid is not None:
                 return int(pid)

@@ -21,7 +21,7 @@ from speckless.plugin.core.errors import (
     RasterError,
 )
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.engine.client import shared_engine
+from speckless.plugin.engine.shared import shared_engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
 
 gdal = pytest.importorskip("osgeo.gdal")

@@ -19,7 +19,7 @@ from speckless.plugin.core.errors import Cancelled, InvalidInput
 from speckless.plugin.core.risk import KnobRisk, RiskEstimate
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.engine.client import close_shared_engine, shared_engine
+from speckless.plugin.engine.shared import close_shared_engine, shared_engine
 from speckless.plugin.jobs import knob
 from speckless.plugin.jobs.despeckling import DespeckleJob
 from speckless.plugin.jobs.knob_search import RiskCurve, RiskPoint, RiskSearch, curve_points

@@ -14,7 +14,7 @@ from networks import save_network
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.engine.client import close_shared_engine, shared_engine
+from speckless.plugin.engine.shared import close_shared_engine, shared_engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
 from speckless.plugin.jobs.preview import PreviewMaker, PreviewRequest
 from speckless.plugin.jobs.preview_image import Preview
