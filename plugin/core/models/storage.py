@@ -14,14 +14,16 @@ from .base import Despeckler
 STORAGES = ("single", "half", "int8")
 _STEP = "#step"
 _MOST = 127
+# First and last layers, biases: few, and what an error in them does is not averaged out.
+_SMALL = 4096
 
 
 def pack(state: Mapping[str, Tensor], storage: str) -> dict[str, Tensor]:
     """Tensors as they are stored.
 
-    With "int8" every weight of two and more dimensions becomes whole numbers of -127 to 127 and,
-    beside it under its name and "#step", the step of each output channel (float32); what has
-    one dimension stays in single precision.
+    With "int8" the weights of large layers become whole numbers of -127 to 127 and, beside them
+    under their name and "#step", the step of each output channel (float32), which errs by half
+    a step in the sum of its weights at most; the others take half precision.
 
     Raises
     ------
@@ -33,20 +35,33 @@ def pack(state: Mapping[str, Tensor], storage: str) -> dict[str, Tensor]:
     packed: dict[str, Tensor] = {}
     for name, value in state.items():
         tensor = value.detach().cpu().float()
-        if storage == "int8" and tensor.ndim >= 2:
-            greatest = tensor.abs().flatten(1).amax(1)
-            step = torch.where(greatest > 0, greatest / _MOST, 1.0)
-            rows = step.view(-1, *[1] * (tensor.ndim - 1))
-            packed[name + _STEP], tensor = step, (tensor / rows).round()
-            if not bool(torch.isfinite(tensor).all()):
-                raise InvalidInput(f"The weights '{name}' are not finite: they cannot be stored.")
-            tensor = tensor.to(torch.int8)
-        elif storage == "half":
+        if storage != "single" and not bool(torch.isfinite(tensor).all()):
+            raise InvalidInput(f"The weights '{name}' are not finite: they cannot be rounded.")
+        if storage == "int8" and tensor.numel() >= _SMALL and tensor.ndim >= 2:
+            tensor, packed[name + _STEP] = _eight_bits(tensor)
+        elif storage != "single":
             tensor = tensor.half()
-            if bool(torch.isinf(tensor).any()) and bool(torch.isfinite(value).all()):
-                raise InvalidInput("Some weights are too large for half precision.")
+            if bool(torch.isinf(tensor).any()):
+                raise InvalidInput(f"Some weights '{name}' are too large for half precision.")
         packed[name] = tensor.contiguous()
     return packed
+
+
+def _eight_bits(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers of the weights' shape, and the step of each output channel."""
+    rows = weights.flatten(1)
+    greatest = rows.abs().amax(1)
+    step = torch.where(greatest > 0, greatest / _MOST, 1.0)
+    exact = rows / step[:, None]
+    whole = exact.round()
+    # What follows a rectifier is positive: errors that do not sum to zero would shift the mean.
+    # So as many of a row as that takes, the nearest to the middle, are rounded the other way.
+    error = whole - exact
+    surplus = error.sum(1, keepdim=True).round()
+    rank = error.argsort(1).argsort(1)
+    whole += (rank < -surplus).float()
+    whole -= (rank >= rows.shape[1] - surplus).float()
+    return whole.clamp(-_MOST, _MOST).to(torch.int8).view(weights.shape), step
 
 
 def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
