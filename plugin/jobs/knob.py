@@ -173,7 +173,7 @@ def _parts(
     known: Known,
 ) -> Iterable[Part]:
     """Intensity, mean, relative variance and weight of each window, 0 where not to be used."""
-    relative_error = loaded.card.scale == "geometric"
+    relative_error = loaded.card.for_radar
     waiting: deque[tuple[tuple[int, Window], int, Array, Array, float]] = deque()
 
     def fetch() -> Part:
