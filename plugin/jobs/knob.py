@@ -178,7 +178,7 @@ def _parts(
     gives_way: bool,
 ) -> Iterable[Part]:
     """Intensity, mean, relative variance and weight of each window, 0 where not to be used."""
-    relative_error = loaded.card.scale == "geometric"
+    relative_error = loaded.card.for_radar
     in_flight = 1 if gives_way else _IN_FLIGHT
     waiting: deque[tuple[tuple[int, Window], int, Array, Array, float]] = deque()
 
