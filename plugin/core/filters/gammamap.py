@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from .base import Array, SceneConstants
+from .local import TINY, Moments
 from .windowed import WindowFilter
 
 
@@ -29,26 +30,23 @@ class GammaMap(WindowFilter):
     id: ClassVar[str] = "gammamap"
     title: ClassVar[str] = "Gamma MAP"
 
-    def _from_window(
-        self, values: Array, mean: Array, variance: Array, spare: Array, scene: SceneConstants
-    ) -> Array:
+    def _from_window(self, moments: Moments, scene: SceneConstants) -> Array:
         looks, noise = scene.looks, 1.0 / scene.looks
-        np.maximum(np.square(mean, out=spare), 1e-300, out=spare)
-        variation = np.divide(variance, spare, out=spare)
-        points = variation >= 2.0 * noise
-        # 1/α, which unlike α is finite (0) where the window is homogeneous.
-        texture = np.maximum(variation, noise, out=variation)
-        texture -= noise
-        texture /= 1.0 + noise
-        half = np.multiply(texture, -0.5 * (looks + 1.0), out=variance)
-        half += 0.5
-        # Not negative: where the texture would make it so, Ci >= √2 Cu.
-        np.maximum(half, 0.0, out=half)
-        half *= mean
+        values, mean, power, texture, counts = moments
+        power += TINY
+        # Ci²/Cu² - 1: from 0, where the window is homogeneous, to 1, where point targets begin.
+        texture /= power
+        counts.variation.times(texture, out=texture, factor=looks)
+        texture -= 1.0
+        points = texture >= 1.0
+        np.clip(texture, 0.0, 1.0, out=texture)
+        # With t for it, α = (L + 1)/t; x̂ = (w + √(w² + 4 L/(L + 1) t m z)) / 2, w = (1 - t) m.
         texture *= mean
+        mean -= texture
         texture *= values
-        texture *= looks
-        texture += np.square(half, out=mean)
-        half += np.sqrt(texture, out=texture)
-        np.copyto(half, values, where=points)
-        return half
+        texture *= 4.0 / (1.0 + noise)
+        texture += np.square(mean, out=power)
+        mean += np.sqrt(texture, out=texture)
+        mean *= 0.5
+        np.copyto(mean, values, where=points)
+        return mean

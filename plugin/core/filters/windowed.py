@@ -7,10 +7,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from .base import Array, BoolArray, SceneConstants, SpeckleFilter
-from .local import Pool, Surroundings
+from .local import Moments, Pool, Surroundings
 
 _pools = threading.local()
 
@@ -20,26 +18,23 @@ class WindowFilter(SpeckleFilter):
     """A filter that makes its estimate of a pixel, and mean and variance around it."""
 
     # Enough for threads that share the interpreter's lock: each hands it on between two sums.
-    strip_pixels: ClassVar[int] = 2**16
-    strip_columns: ClassVar[int] = 1024
+    strip_pixels: ClassVar[int] = 2**17
+    strip_columns: ClassVar[int] = 4096
 
-    def _part(self, intensity: Array, valid: BoolArray, scene: SceneConstants) -> Array:
+    def _part(
+        self, intensity: Array, valid: BoolArray, scene: SceneConstants, rows: slice
+    ) -> Array:
         pool: Pool = vars(_pools).setdefault("pool", Pool())
-        around = Surroundings(intensity, valid, self.radius, pool)
-        mean, variance, spare = around.mean_and_variance()
-        made = self._from_window(around.values, mean, variance, spare, scene)
-        estimate = around.image(made).astype(np.float32)
-        around.give_back(mean, variance, spare)
-        return estimate
+        around = Surroundings(intensity, valid, self.radius, rows, pool)
+        moments = around.moments()
+        made = self._from_window(moments, scene)
+        # Nothing is taken from the pool until the next part.
+        around.give_back(moments)
+        return made
 
     def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
-        return self._part(values, valid, scene)
+        return self._part(values, valid, scene, slice(None))[:, : values.shape[1]]
 
     @abstractmethod
-    def _from_window(
-        self, values: Array, mean: Array, variance: Array, spare: Array, scene: SceneConstants
-    ) -> Array:
-        """Return the estimate, in one of the last three arrays; all are flat, of float64.
-
-        `mean` and `variance` may be changed, `spare` holds nothing.
-        """
+    def _from_window(self, moments: Moments, scene: SceneConstants) -> Array:
+        """Return the estimate, in an array of the moments; those are the filter's to change."""
