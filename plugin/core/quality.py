@@ -274,7 +274,7 @@ def ssim_map(clean: Array, estimate: Array, data_range: float) -> npt.NDArray[np
 
 
 # Values taken in at once: they stay in the processor's cache.
-_PART = 2**13
+_PART = 2**16
 
 
 class StreamingMoments:
@@ -296,16 +296,18 @@ class StreamingMoments:
             self._add(parts[first : first + _PART].astype(np.float64))
 
     def _add(self, flat: Array) -> None:
+        """Take in an array that may be changed."""
         with np.errstate(over="ignore", invalid="ignore"):
             total = float(flat.sum())
-        if not np.isfinite(total):
+        if not math.isfinite(total):
             flat = flat[np.isfinite(flat)]
             total = float(flat.sum())
         if len(flat) == 0:
             return
         mean = total / len(flat)
-        flat = flat - mean
-        self._merge(len(flat), mean, float(flat @ flat))
+        flat -= mean
+        # Not by BLAS: it would set threads of its own to work.
+        self._merge(len(flat), mean, float(np.square(flat, out=flat).sum()))
 
     def merge(self, other: StreamingMoments) -> None:
         """Take in what `other` has seen."""

@@ -18,7 +18,7 @@ from ..raster.sampling import scene_quantile
 from ..raster.source import RasterSource
 from ..raster.writer import RasterWriter, check_output
 from ..version import VERSION
-from .checks import check_positive, check_tile_size
+from .limits import check_positive, check_tile_size
 from .messages import Caution
 from .scenes import IsCancelled, Progress, measure_bands, output_domain, settle_looks, window_in
 from .streaming import stream, usable_cores
@@ -31,8 +31,8 @@ _STACK_PIXELS = 2**21
 _LEAST_TILE = 64
 _BAND_PIXELS = 2**20
 _BLOCK_ROWS = 128  # of the writer's strips, or half of them
-_SMALL_HALO = 16
-_RATIO_PIXELS = 2**14
+_TINY_HALO, _SMALL_HALO = 4, 16
+_RATIO_PIXELS = 2**16
 
 
 @dataclass(frozen=True)
@@ -274,4 +274,6 @@ def _tile_size(filter: SpeckleFilter, bands: int, width: int) -> int | tuple[int
     if filter.halo > _SMALL_HALO or filter.tile_size < SpeckleFilter.tile_size:
         return side
     rows = min(most, _BAND_PIXELS) // width // _BLOCK_ROWS * _BLOCK_ROWS
-    return (width, min(rows, 2 * _BLOCK_ROWS)) if rows else side
+    # Few rows are little memory in flight; but a halo is read twice.
+    most_rows = _BLOCK_ROWS if filter.halo <= _TINY_HALO else 2 * _BLOCK_ROWS
+    return (width, min(rows, most_rows)) if rows else side

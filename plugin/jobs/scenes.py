@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import median
+
+import numpy as np
 
 from ..core.errors import Cancelled, InvalidInput, RasterError
 from ..core.tiling import Window
@@ -67,7 +68,7 @@ def settle_looks(
         raise InvalidInput(
             "The number of looks cannot be estimated from so few valid pixels; give LOOKS."
         )
-    looks = median(estimates)
+    looks = float(np.median(estimates))
     progress(0.0, f"Number of looks, estimated from the scene: {looks:.2f}.")
     return looks
 

@@ -157,7 +157,7 @@ class RasterSource:
             closed, or the file is damaged.
         """
         values, valid = self._read_values(band, window)
-        if self.domain in ("intensity", "amplitude"):
+        if self.domain in ("intensity", "amplitude") and not values.min() >= 0:  # or NaN
             np.maximum(values, 0, out=values)
         with np.errstate(over="ignore", invalid="ignore"):
             intensity = to_intensity(values, self.domain)

@@ -222,10 +222,9 @@ def _full_counts(rows: int, columns: int, radius: int, first: int, last: int) ->
     if min(rows, columns) <= 2 * radius:
         return _counts(number)
     above, below = max(radius - first, 0), max(last - (rows - radius), 0)
-    edges = [np.s_[:, :radius], np.s_[:, columns - radius :]]
-    # Each place once: the corners are the upper and lower edges'.
     inner = slice(above, last - first - below)
-    edges = [(inner, side) for _, side in edges]
+    # Each place once: the corners are the upper and lower edges'.
+    edges: list[Any] = [np.s_[inner, :radius], np.s_[inner, columns - radius :]]
     edges += [np.s_[:above], np.s_[last - first - below :]]
     return _counts(number, [edge for edge in edges if number[edge].size])
 
