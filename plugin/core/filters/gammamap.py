@@ -8,8 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from .base import Array, SceneConstants
-from .local import TINY, Moments
+from .surroundings import Moments
 from .windowed import WindowFilter
+
+# Of Ci²/Cu², in single precision, for one look; it grows with the looks.
+_ROUNDING = 2e-6
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,18 @@ class GammaMap(WindowFilter):
 
     def _from_window(self, moments: Moments, scene: SceneConstants) -> Array:
         looks, noise = scene.looks, 1.0 / scene.looks
-        values, mean, power, texture, counts = moments
-        power += TINY
+        values, mean, power, texture, counts, variation_at = moments
+        power += moments.tiny()
         # Ci²/Cu² - 1: from 0, where the window is homogeneous, to 1, where point targets begin.
         texture /= power
         counts.variation.times(texture, out=texture, factor=looks)
         texture -= 1.0
         points = texture >= 1.0
+        if texture.dtype == np.float32:
+            # Estimates jump there: what rounding may have put on the wrong side is looked at again.
+            near = np.abs(texture - np.float32(1.0)) < _ROUNDING * (looks + 2.0)
+            if near.any():
+                points[near] = variation_at(near) >= 2.0 * noise
         np.clip(texture, 0.0, 1.0, out=texture)
         # With t for it, α = (L + 1)/t; x̂ = (w + √(w² + 4 L/(L + 1) t m z)) / 2, w = (1 - t) m.
         texture *= mean

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from .base import Array, SceneConstants
-from .local import TINY, Moments
+from .surroundings import Moments
 from .windowed import WindowFilter
 
 
@@ -53,7 +53,7 @@ def noise_share(moments: Moments, looks: float) -> Array:
     # Cu²/Ci² = (n - 1) / (L n) · power / deviations.
     moments.counts.certainty.times(share, out=share, factor=1.0 / looks)
     np.maximum(signal, share, out=signal)
-    signal += TINY
+    signal += moments.tiny()
     return np.divide(share, signal, out=share)
 
 

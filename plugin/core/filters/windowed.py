@@ -5,12 +5,18 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from .base import Array, BoolArray, SceneConstants, SpeckleFilter
-from .local import Moments, Pool, Surroundings
+from .surroundings import Moments, Pool, Surroundings
 
 _pools = threading.local()
+
+# Where single precision is enough: squares neither overflow nor vanish, and the variance, a
+# difference of sums, loses no more digits than the estimate has to spare.
+_LEAST, _MOST, _MOST_LOOKS = 1e-15, 1e15, 64.0
 
 
 @dataclass(frozen=True)
@@ -24,17 +30,34 @@ class WindowFilter(SpeckleFilter):
     def _part(
         self, intensity: Array, valid: BoolArray, scene: SceneConstants, rows: slice
     ) -> Array:
-        pool: Pool = vars(_pools).setdefault("pool", Pool())
-        around = Surroundings(intensity, valid, self.radius, rows, pool)
+        return self._windows(intensity, valid, scene, rows, _precision(intensity, valid, scene))
+
+    def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
+        made = self._windows(values, valid, scene, slice(None), np.float64)
+        return made[:, : values.shape[1]]
+
+    def _windows(
+        self, values: Array, valid: BoolArray, scene: SceneConstants, rows: slice, precision: Any
+    ) -> Array:
+        pool: Pool = vars(_pools).setdefault(precision.__name__, Pool(precision))
+        around = Surroundings(values, valid, self.radius, rows, pool)
         moments = around.moments()
         made = self._from_window(moments, scene)
         # Nothing is taken from the pool until the next part.
         around.give_back(moments)
         return made
 
-    def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
-        return self._part(values, valid, scene, slice(None))[:, : values.shape[1]]
-
     @abstractmethod
     def _from_window(self, moments: Moments, scene: SceneConstants) -> Array:
         """Return the estimate, in an array of the moments; those are the filter's to change."""
+
+
+def _precision(values: Array, valid: BoolArray, scene: SceneConstants) -> Any:
+    """Return the type to compute in: twice as fast in single precision, to some 1e-6."""
+    if scene.looks > _MOST_LOOKS or values.dtype != np.float32 or not valid.all():
+        return np.float64
+    if not values.max() < _MOST:
+        return np.float64
+    if values.min() < _LEAST and np.any((values < _LEAST) & (values > 0.0)):
+        return np.float64
+    return np.float32
