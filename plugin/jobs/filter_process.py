@@ -6,21 +6,18 @@ import gc
 import os
 import sys
 
-# Nothing that is imported is garbage.
-gc.disable()
-# Tiles are computed in threads already: those of matrix products would wait for each other.
-# Read when numpy is loaded.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-import numpy  # noqa: E402, F401  (before GDAL, see there)
-
-from ..raster.preloading import load_gdal_meanwhile  # noqa: E402
-
-load_gdal_meanwhile()
-
-from .filter_command import main  # noqa: E402
-
 if __name__ == "__main__":
+    # Nothing that is imported is garbage.
+    gc.disable()
+    # Tiles are computed in threads already: those of matrix products would wait for each other.
+    # Read when numpy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Functions of GDAL's two hundred libraries are looked up when they are called.
+    if hasattr(sys, "setdlopenflags"):
+        sys.setdlopenflags(os.RTLD_LAZY)
+
+    from .filter_command import main
+
     gc.freeze()
     gc.enable()
     code = main()

@@ -256,11 +256,13 @@ def _add_ratio(
 ) -> None:
     """Take in the quotients of valid pixels, a few rows at a time: they stay in the cache."""
     rows = max(1, _RATIO_PIXELS // over.shape[1])
+    room = np.empty((min(rows, len(over)), over.shape[1]), np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for first in range(0, len(over), rows):
             part = slice(first, first + rows)
-            quotient = over[part] / under[part]
-            ratio.add(quotient if valid[part].all() else quotient[valid[part]])
+            quotient = np.divide(over[part], under[part], out=room[: len(over[part])])
+            if not valid[part].all() or not ratio.add_finite(quotient):
+                ratio.add(over[part][valid[part]] / under[part][valid[part]])
 
 
 def _tile_size(filter: SpeckleFilter, bands: int, width: int) -> int | tuple[int, int]:
