@@ -8,10 +8,10 @@ import sys
 from dataclasses import fields
 from typing import Any
 
+from ..core.domains import DOMAINS
 from ..core.errors import InvalidInput, SpecklessError
 from ..core.filters.base import SpeckleFilter
 from ..core.filters.registry import FILTERS, find_filter
-from ..core.speckle import DOMAINS
 from .filtering import FilterJob
 
 

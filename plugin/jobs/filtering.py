@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from ..core.errors import InvalidInput
 from ..core.filters.base import SceneConstants, SpeckleFilter
-from ..core.quality import StreamingMoments
+from ..core.moments import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
-from ..raster.sampling import scene_quantile
 from ..raster.source import RasterSource
 from ..raster.writer import RasterWriter, check_output
 from ..version import VERSION
@@ -134,6 +133,8 @@ class FilterJob:
         for band in source.bands:
             bright = float("inf")
             if self.filter.needs_bright:
+                from ..raster.sampling import scene_quantile
+
                 bright = scene_quantile(source, band, _BRIGHT)
             scene[band] = SceneConstants(looks, bright)
         return scene

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import Cancelled, InvalidInput, RasterError
 from ..core.tiling import Window
-from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
+
+if TYPE_CHECKING:
+    from ..raster.sampling import SceneStatistics
 
 Progress = Callable[[float, str], None]
 IsCancelled = Callable[[], bool]
@@ -41,6 +44,9 @@ def measure_bands(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, 
     RasterError
         If a band holds no valid pixel, or none above zero.
     """
+    # Not needed where the number of looks is given.
+    from ..raster.sampling import scene_statistics
+
     scene = {}
     for band in source.bands:
         if is_cancelled():

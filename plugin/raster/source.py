@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from osgeo import gdal
 
+from ..core.domains import DOMAINS, to_intensity
 from ..core.errors import InvalidInput, RasterError
-from ..core.speckle import DOMAINS, to_intensity
 from ..core.tiling import Window
 from .blocks import sample_windows
 from .domain import DOMAIN_TAG, BandSummary, detect_domain, metadata_labels

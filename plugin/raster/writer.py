@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from osgeo import gdal
 
+from ..core.domains import from_intensity
 from ..core.errors import Cancelled, InvalidInput, RasterError
-from ..core.speckle import from_intensity
 from ..core.tiling import Window
 from .creation import (
     check_output,
