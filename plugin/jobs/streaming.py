@@ -54,7 +54,7 @@ def stream(
     written : callable
         Takes a piece that was written; called in this thread.
     is_cancelled : callable
-        Asked every tenth of a second, in this thread.
+        Asked for each piece and every tenth of a second, in this thread.
     threads : int
 
     Raises
@@ -68,10 +68,12 @@ def stream(
         for worker in workers:
             worker.start()
         while not line.ended:
-            if is_cancelled():
-                raise Cancelled("Despeckling was cancelled.")
-            for piece in line.wait(_POLL):
-                written(piece)
+            # The pieces written, or None where there was none for a while.
+            for piece in line.wait(_POLL) or [None]:
+                if is_cancelled():
+                    raise Cancelled("Despeckling was cancelled.")
+                if piece is not None:
+                    written(piece)
     finally:
         line.stop()
         for worker in workers:

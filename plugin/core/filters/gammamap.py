@@ -11,8 +11,9 @@ from .base import Array, SceneConstants
 from .surroundings import Moments
 from .windowed import WindowFilter
 
-# Of Ci²/Cu², in single precision, for one look; it grows with the looks.
-_ROUNDING = 2e-6
+# In single precision: how far Ci²/Cu² is off, for one look (it grows with the looks), and how near
+# to zero, over the mean, an estimate may come without losing the fifth digit.
+_ROUNDING, _DARK = 2e-6, 0.06
 
 
 @dataclass(frozen=True)
@@ -34,27 +35,40 @@ class GammaMap(WindowFilter):
     title: ClassVar[str] = "Gamma MAP"
 
     def _from_window(self, moments: Moments, scene: SceneConstants) -> Array:
-        looks, noise = scene.looks, 1.0 / scene.looks
-        values, mean, power, texture, counts, variation_at = moments
+        looks = scene.looks
+        values, mean, power, texture, counts, recount = moments
         power += moments.tiny()
         # Ci²/Cu² - 1: from 0, where the window is homogeneous, to 1, where point targets begin.
         texture /= power
         counts.variation.times(texture, out=texture, factor=looks)
         texture -= 1.0
-        points = texture >= 1.0
+        again = None
         if texture.dtype == np.float32:
-            # Estimates jump there: what rounding may have put on the wrong side is looked at again.
-            near = np.abs(texture - np.float32(1.0)) < _ROUNDING * (looks + 2.0)
-            if near.any():
-                points[near] = variation_at(near) >= 2.0 * noise
+            again = _unsure(values, mean, texture, looks)
+        points = texture >= 1.0
         np.clip(texture, 0.0, 1.0, out=texture)
         # With t for it, α = (L + 1)/t; x̂ = (w + √(w² + 4 L/(L + 1) t m z)) / 2, w = (1 - t) m.
         texture *= mean
         mean -= texture
         texture *= values
-        texture *= 4.0 / (1.0 + noise)
-        texture += np.square(mean, out=power)
+        texture *= 4.0 * looks / (looks + 1.0)
+        texture += np.multiply(mean, mean, out=power)
         mean += np.sqrt(texture, out=texture)
         mean *= 0.5
         np.copyto(mean, values, where=points)
+        if again is not None:
+            mean.ravel()[again] = self._from_window(recount(again), scene)
         return mean
+
+
+def _unsure(values: Array, mean: Array, texture: Array, looks: float) -> Array | None:
+    """Return the flat places that single precision is not enough for, None where it is.
+
+    Where an estimate is the more precise difference of almost equal numbers, and where it may be
+    taken for a point target by mistake.
+    """
+    rounding = _ROUNDING * (looks + 2.0)
+    near = np.flatnonzero((texture > 1.0 - _DARK) & (texture < 1.0 + rounding))
+    part, z, m = (array.ravel()[near] for array in (texture, values, mean))
+    again = near[(part > 1.0 - rounding) | (z < 2.0 * _DARK**2 * m)]
+    return again if len(again) else None

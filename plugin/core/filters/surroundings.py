@@ -12,9 +12,6 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 BoolArray = npt.NDArray[np.bool_]
 
-# The least positive float32 squared is above this.
-TINY = 1e-300
-
 
 # Lengths differ by a few pixels between the parts of an image.
 _SPARE = 4096
@@ -181,8 +178,8 @@ class Moments(NamedTuple):
     deviations : ndarray
         Sum of the squared deviations from the mean; rounding may leave it below 0.
     counts : Counts
-    variation_at : callable
-        `Surroundings.variation_at`.
+    recount : callable
+        `Surroundings.recount`.
     """
 
     values: Array
@@ -190,7 +187,7 @@ class Moments(NamedTuple):
     power: Array
     deviations: Array
     counts: Counts
-    variation_at: Callable[[BoolArray], Array]
+    recount: Callable[[Array], Moments]
 
     def tiny(self) -> float:
         """Return what may be added to a sum of squares that could be 0 and is divided by."""
@@ -289,27 +286,21 @@ class Surroundings:
         self._counts.inverse.times(power, out=mean)
         power *= mean
         deviations -= power
-        return Moments(self.values, mean, power, deviations, self._counts, self.variation_at)
+        return Moments(self.values, mean, power, deviations, self._counts, self.recount)
 
-    def variation_at(self, places: BoolArray) -> Array:
-        """Return the squared coefficient of variation around some pixels, in double precision.
-
-        Parameters
-        ----------
-        places : ndarray of bool, (rows, places)
-        """
-        side = range(2 * self._radius + 1)
-        steps = np.add.outer(np.array(side) * self._width, side).ravel()
-        chosen = np.flatnonzero(places)
-        number = self._counts.number.ravel()[chosen]
-        total, squares = np.zeros(len(chosen)), np.zeros(len(chosen))
-        for step in steps:
-            values = self._planes[0, chosen + step].astype(np.float64)
+    def recount(self, places: Array) -> Moments:
+        """Return the moments of some windows, by their flat places, in double precision."""
+        side = np.arange(2 * self._radius + 1)
+        number = self._counts.number.ravel()[places].astype(np.float64)
+        total, squares = np.zeros(len(places)), np.zeros(len(places))
+        for step in np.add.outer(side * self._width, side).ravel():
+            values = self._planes[0, places + step].astype(np.float64)
             total += values
             squares += np.square(values, out=values)
-        power = total**2 / number
-        deviations = np.maximum(squares - power, 0.0) * number
-        return np.asarray(deviations / np.maximum(power * (number - 1.0), TINY))
+        mean = total / np.maximum(number, 1.0)
+        power = total * mean
+        values = self.values.ravel()[places].astype(np.float64)
+        return Moments(values, mean, power, squares - power, _counts(number), self.recount)
 
     def give_back(self, moments: Moments) -> None:
         """Let the pool have the image and results that nobody uses any more."""
