@@ -30,7 +30,7 @@ _STACK_PIXELS = 2**21
 _LEAST_TILE = 64
 _BAND_PIXELS = 2**20
 _BLOCK_ROWS = 128  # of the writer's strips, or half of them
-_TINY_HALO, _SMALL_HALO = 4, 16
+_SMALL_HALO = 16
 _RATIO_PIXELS = 2**16
 
 
@@ -277,6 +277,4 @@ def _tile_size(filter: SpeckleFilter, bands: int, width: int) -> int | tuple[int
     if filter.halo > _SMALL_HALO or filter.tile_size < SpeckleFilter.tile_size:
         return side
     rows = min(most, _BAND_PIXELS) // width // _BLOCK_ROWS * _BLOCK_ROWS
-    # Few rows are little memory in flight; but a halo is read twice.
-    most_rows = _BLOCK_ROWS if filter.halo <= _TINY_HALO else 2 * _BLOCK_ROWS
-    return (width, min(rows, most_rows)) if rows else side
+    return (width, min(rows, 2 * _BLOCK_ROWS)) if rows else side

@@ -38,7 +38,7 @@ def stream(
     """Take pieces of work from file to file, in order.
 
     Each piece stays in one thread from reading to writing, for its pixels are in that core's
-    cache. There is a thread more than may compute at a time, to read and write meanwhile.
+    cache; meanwhile the others compute.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def stream(
     read : callable
         Takes a piece, returns its data; called for one piece after the other.
     compute : callable
-        Takes a piece and its data; called in `threads` threads at a time, so it must release the
+        Takes a piece and its data; called in all threads at a time, so it must release the
         interpreter's lock to gain by them, as numpy and scipy do.
     write : callable
         Takes a piece and what `compute` made of it; called for one piece after the other.
@@ -63,7 +63,7 @@ def stream(
         When pieces under way are done; none is begun after the question was answered.
     """
     line = _Line(work, read, compute, write, threads)
-    workers = [threading.Thread(target=line.run) for _ in range(threads + 1)]
+    workers = [threading.Thread(target=line.run) for _ in range(threads)]
     try:
         for worker in workers:
             worker.start()
@@ -95,13 +95,13 @@ class _Line:
     ) -> None:
         self._work = enumerate(work)
         self._read, self._compute, self._write = read, compute, write
-        self._reading, self._computing = threading.Lock(), threading.Semaphore(threads)
+        self._reading = threading.Lock()
         self._turn = threading.Condition()  # of the piece `_next` to be written
         self._next = 0
         self._news = threading.Condition()
         self._done: deque[Any] = deque()
         self._stopped = False
-        self._running = threads + 1
+        self._running = threads
         self.errors: list[BaseException] = []
 
     @property
@@ -143,10 +143,9 @@ class _Line:
             if self._stopped or place < 0:
                 return False
             data = self._read(piece)
-        with self._computing:
-            if self._stopped:
-                return False
-            made = self._compute(piece, data)
+        if self._stopped:
+            return False
+        made = self._compute(piece, data)
         del data
         with self._turn:
             self._turn.wait_for(lambda: self._stopped or self._next == place)

@@ -13,7 +13,6 @@ from osgeo import gdal
 
 from ..core.errors import RasterError
 from .gdal_access import data_files
-from .strips import LEAST_ROWS
 
 # COMPRESS values whose GeoTIFF codec takes a floating-point predictor.
 _PREDICTED = {"DEFLATE", "LZW", "ZSTD"}
@@ -104,9 +103,6 @@ def choose_format(
     if not compress:
         compression = given.get("COMPRESS", "NONE").upper()
     defaults = {"TILED": "YES", "COMPRESS": compression, "BIGTIFF": "IF_SAFER", "NUM_THREADS": "2"}
-    if compression == "NONE":
-        # As many rows as tiles come in: they pass without being gathered.
-        defaults["BLOCKYSIZE"] = str(LEAST_ROWS)
     if compression == "DEFLATE":
         # On backscatter, level 6 takes half as long again for 1 % less.
         defaults["ZLEVEL"] = "1"

@@ -19,7 +19,7 @@ from ..core.tiling import Window
 Array = npt.NDArray[Any]
 
 # Thin strips are gathered to about as many rows as tiled files have.
-LEAST_ROWS = 128
+_LEAST_ROWS = 128
 
 
 class StripBuffer:
@@ -38,7 +38,7 @@ class StripBuffer:
 
     def __init__(self, width: int, height: int, block_height: int, fill: float, dtype: Any) -> None:
         self._width, self._height = width, height
-        self.rows = -(-max(block_height, LEAST_ROWS) // block_height) * block_height
+        self.rows = -(-max(block_height, _LEAST_ROWS) // block_height) * block_height
         self._fill, self._dtype = fill, dtype
         self._waiting: dict[int, tuple[Array, npt.NDArray[np.bool_]]] = {}
         self._left: dict[int, int] = {}
