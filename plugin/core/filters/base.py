@@ -126,14 +126,15 @@ class SpeckleFilter(ABC):
             for x, right, left, beyond in self._spans(columns, wide):
                 place, around = np.s_[y:bottom, x:right], np.s_[top:end, left:beyond]
                 target, count = estimate[place], valid[place]
-                if not count.all():
+                full = bool(count.all())
+                if not full:
                     target[...] = 0.0
-                if not count.any():
-                    continue
+                    if not count.any():
+                        continue
                 rows_wanted = slice(y - top, bottom - top)
                 made = self._part(intensity[around], valid[around], scene, rows_wanted)
                 made = made[:, x - left : right - left]
-                if count.all():
+                if full:
                     target[...] = made
                 else:
                     np.copyto(target, made, where=count, casting="same_kind")

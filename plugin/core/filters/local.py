@@ -119,8 +119,8 @@ def local_mean(values: Array, valid: BoolArray, radius: int) -> Array:
     ndarray of float64, (rows, columns)
         0 where there is no valid pixel.
     """
-    columns = values.shape[1]
-    return Surroundings(values, valid, radius).mean()[:, :columns]
+    around = Surroundings(values, None if valid.all() else valid, radius)
+    return around.mean()[:, : values.shape[1]]
 
 
 def local_statistics(values: Array, valid: BoolArray, radius: int) -> LocalStatistics:
@@ -137,7 +137,8 @@ def local_statistics(values: Array, valid: BoolArray, radius: int) -> LocalStati
     In float64: ``sum(z²) - (sum z)² / n`` then holds the variance to nine digits where the
     standard deviation is as little as a thousandth of the mean (a million looks).
     """
-    _, mean, _, variance, counts, _ = Surroundings(values, valid, radius).moments()
+    around = Surroundings(values, None if valid.all() else valid, radius)
+    _, mean, _, variance, counts, _ = around.moments()
     counts.unbiased.times(variance, out=variance)
     np.maximum(variance, 0.0, out=variance)
     place = np.s_[:, : values.shape[1]]

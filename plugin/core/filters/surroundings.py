@@ -50,6 +50,11 @@ class Pool:
     def sums(self, planes: Array, size: int, step: int) -> Array:
         """Return the sums of `size` places (3, 5, 7, ...), `step` apart, along the planes."""
         length = planes.shape[1] - (size - 1) * step
+        if size == 3:
+            # In one array less.
+            parts = (planes[:, first : first + length] for first in (0, step, 2 * step))
+            total = np.add(next(parts), next(parts), out=self.take(len(planes), length))
+            return np.add(total, next(parts), out=total)
         total, power, width, offset = planes[:, :length], planes, step, step
         size >>= 1
         while size:
@@ -205,7 +210,8 @@ class Surroundings:
     ----------
     values : ndarray, (rows, columns)
         Any value where not valid.
-    valid : ndarray of bool, (rows, columns)
+    valid : ndarray of bool, (rows, columns), or None
+        None where all are.
     radius : int
     rows : slice, optional
         The rows whose windows are wanted; all by default.
@@ -214,7 +220,7 @@ class Surroundings:
     """
 
     def __init__(
-        self, values: Array, valid: BoolArray, radius: int,
+        self, values: Array, valid: BoolArray | None, radius: int,
         rows: slice | None = None, pool: Pool | None = None,
     ) -> None:  # fmt: skip
         self._radius = radius
@@ -223,10 +229,9 @@ class Surroundings:
         first, last, _ = (rows or slice(None)).indices(height)
         self._first, self._last = first, last
         self._width = self._columns + radius
-        all_valid = bool(valid.all())
         # The values, and room for their squares.
-        self._planes = self._laid_out(values, None if all_valid else valid, 2)
-        if all_valid:
+        self._planes = self._laid_out(values, valid, 2)
+        if valid is None:
             self._counts = _full_counts(height, self._columns, radius, first, last)
         else:
             there = self._laid_out(valid, None, 1)

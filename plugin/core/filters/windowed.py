@@ -30,17 +30,19 @@ class WindowFilter(SpeckleFilter):
     def _part(
         self, intensity: Array, valid: BoolArray, scene: SceneConstants, rows: slice
     ) -> Array:
-        if not valid.all():
+        holes = None if valid.all() else valid
+        if holes is not None:
             intensity = np.where(valid, intensity, np.float32(0.0))
-        return self._windows(intensity, valid, scene, rows, _precision(intensity, scene))
+        return self._windows(intensity, holes, scene, rows, _precision(intensity, scene))
 
     def _estimate(self, values: Array, valid: BoolArray, scene: SceneConstants) -> Array:
         made = self._windows(values, valid, scene, slice(None), np.float64)
         return made[:, : values.shape[1]]
 
     def _windows(
-        self, values: Array, valid: BoolArray, scene: SceneConstants, rows: slice, precision: Any
-    ) -> Array:
+        self, values: Array, valid: BoolArray | None, scene: SceneConstants, rows: slice,
+        precision: Any,
+    ) -> Array:  # fmt: skip
         pool: Pool = vars(_pools).setdefault(precision.__name__, Pool(precision))
         around = Surroundings(values, valid, self.radius, rows, pool)
         moments = around.moments()
