@@ -24,7 +24,7 @@ class WindowFilter(SpeckleFilter):
     """A filter that makes its estimate of a pixel, and mean and variance around it."""
 
     # Enough for threads that share the interpreter's lock: each hands it on between two sums.
-    strip_pixels: ClassVar[int] = 2**18
+    strip_pixels: ClassVar[int] = 2**17
     strip_columns: ClassVar[int] = 4096
 
     def _part(
