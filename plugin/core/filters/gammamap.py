@@ -42,11 +42,8 @@ class GammaMap(WindowFilter):
         texture /= power
         counts.variation.times(texture, out=texture, factor=looks)
         texture -= 1.0
-        again = None
-        if texture.dtype == np.float32:
-            again = _unsure(values, mean, texture, looks)
-        points = texture >= 1.0
-        np.clip(texture, 0.0, 1.0, out=texture)
+        points, again = _special(values, mean, texture, looks)
+        np.maximum(texture, 0.0, out=texture)
         # With t for it, α = (L + 1)/t; x̂ = (w + √(w² + 4 L/(L + 1) t m z)) / 2, w = (1 - t) m.
         texture *= mean
         mean -= texture
@@ -55,20 +52,34 @@ class GammaMap(WindowFilter):
         texture += np.multiply(mean, mean, out=power)
         mean += np.sqrt(texture, out=texture)
         mean *= 0.5
-        np.copyto(mean, values, where=points)
-        if again is not None:
-            mean.ravel()[again] = self._from_window(recount(again), scene)
+        # By their places: a mask would be looked at pixel by pixel.
+        mean.ravel()[points] = values.ravel()[points]
+        if len(again):
+            mean.ravel()[again] = _estimate(*recount(again), looks)
         return mean
 
 
-def _unsure(values: Array, mean: Array, texture: Array, looks: float) -> Array | None:
-    """Return the flat places that single precision is not enough for, None where it is.
+def _estimate(values: Array, mean: Array, variation: Array, looks: float) -> Array:
+    """Return the estimate of some pixels, written down as it is."""
+    texture = np.maximum(looks * variation - 1.0, 0.0)
+    smooth = (1.0 - texture) * mean
+    root = np.sqrt(smooth**2 + 4.0 * looks / (looks + 1.0) * texture * mean * values)
+    return np.where(texture >= 1.0, values, 0.5 * (smooth + root))
 
-    Where an estimate is the more precise difference of almost equal numbers, and where it may be
-    taken for a point target by mistake.
+
+def _special(values: Array, mean: Array, texture: Array, looks: float) -> tuple[Array, Array]:
+    """Return the flat places of point targets, and those single precision is not enough for.
+
+    These are where an estimate is the difference of almost equal numbers, and where rounding may
+    make a point target or unmake one, which estimates jump at.
     """
+    high = np.flatnonzero(texture > 1.0 - _DARK)
+    part = texture.ravel()[high]
+    points = high[part >= 1.0]
+    if texture.dtype != np.float32:
+        return points, points[:0]
     rounding = _ROUNDING * (looks + 2.0)
-    near = np.flatnonzero((texture > 1.0 - _DARK) & (texture < 1.0 + rounding))
-    part, z, m = (array.ravel()[near] for array in (texture, values, mean))
-    again = near[(part > 1.0 - rounding) | (z < 2.0 * _DARK**2 * m)]
-    return again if len(again) else None
+    below = part < 1.0 + rounding
+    near, part = high[below], part[below]
+    z, m = values.ravel()[near], mean.ravel()[near]
+    return points, near[(part > 1.0 - rounding) | (z < 2.0 * _DARK**2 * m)]

@@ -192,7 +192,7 @@ class Moments(NamedTuple):
     power: Array
     deviations: Array
     counts: Counts
-    recount: Callable[[Array], Moments]
+    recount: Callable[[Array], tuple[Array, Array, Array]]
 
     def tiny(self) -> float:
         """Return what may be added to a sum of squares that could be 0 and is divided by."""
@@ -293,19 +293,20 @@ class Surroundings:
         deviations -= power
         return Moments(self.values, mean, power, deviations, self._counts, self.recount)
 
-    def recount(self, places: Array) -> Moments:
-        """Return the moments of some windows, by their flat places, in double precision."""
+    def recount(self, places: Array) -> tuple[Array, Array, Array]:
+        """Return pixels, means and Ci² around them, by their flat places, in double precision."""
         side = np.arange(2 * self._radius + 1)
         number = self._counts.number.ravel()[places].astype(np.float64)
         total, squares = np.zeros(len(places)), np.zeros(len(places))
-        for step in np.add.outer(side * self._width, side).ravel():
-            values = self._planes[0, places + step].astype(np.float64)
-            total += values
-            squares += np.square(values, out=values)
+        for step in side * self._width:
+            values = self._planes[0, np.add.outer(places + step, side)].astype(np.float64)
+            total += values.sum(1)
+            squares += np.square(values, out=values).sum(1)
         mean = total / np.maximum(number, 1.0)
-        power = total * mean
-        values = self.values.ravel()[places].astype(np.float64)
-        return Moments(values, mean, power, squares - power, _counts(number), self.recount)
+        deviations = np.maximum(squares - total * mean, 0.0)
+        scale = number / np.maximum(number - 1.0, 1.0)
+        power = np.maximum(total * mean, np.finfo(np.float64).tiny)
+        return self.values.ravel()[places], mean, deviations / power * scale
 
     def give_back(self, moments: Moments) -> None:
         """Let the pool have the image and results that nobody uses any more."""
