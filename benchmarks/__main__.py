@@ -29,7 +29,7 @@ BENCHMARKS = {
     "models": "all models on images: PSNR, SSIM, time, memory; the papers' rows",
     "modeldates": "all models on real five-date scenes, before and after their own tuning",
     "modelpage": "docs/models.md from the cards of the models",
-    "half": "a weights file in half precision, if its PSNR does not move",
+    "storage": "a weights file in half precision or eight bits, if its PSNR does not move",
     "peers": "the classical filters against OTB and SAGA in one run: speed, memory, agreement",
     "ablation": "deSpeckNet: phase 1, phase 2 and both (its Table VI)",
     "transfer": "AINDNet: all weights or a part of them learning from real pairs (RT, TF)",

@@ -44,7 +44,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--classes", required=True, help="folders, e.g. forest,harbor,beach")
     parser.add_argument("--steps", type=int, default=1000, help="before, and again after")
     parser.add_argument("--classifier-steps", type=int, default=500)
-    parser.add_argument("--looks", type=float, default=1.0)
+    parser.add_argument("--looks", type=float, default=1.0, help="measured at (default: 1)")
+    parser.add_argument(
+        "--range", nargs=2, type=float, metavar=("FROM", "TO"),
+        help="looks trained on (default: --looks alone)",
+    )  # fmt: skip
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--patch", type=int, default=64)
@@ -99,9 +103,10 @@ def _train(
         "domain": "intensity",
         "bias_free": True,
     }
+    looks = tuple(options.range or (options.looks,))
     recipe = Recipe(
         id="classes", title="", architecture="ffdnet", arguments=network,
-        looks=(options.looks,), patch=options.patch, stride=16, batch=options.batch,
+        looks=looks, looks_law="log", patch=options.patch, stride=16, batch=options.batch,
         schedule="cosine", flips=True, ema=0.99,
     )  # fmt: skip
     everything = [image for images in train for image in images]
@@ -112,13 +117,14 @@ def _train(
     experts = [_fit(copy.deepcopy(start), again, images, options) for images in train]
     model = of_experts(experts, classes, network).to(options.device)
     train_classifier(model, train, recipe, options.classifier_steps, options.device)
-    common: dict[str, Any] = {"scale": "mean", "looks_range": (options.looks, options.looks)}
+    common: dict[str, Any] = {"scale": "mean", "looks_range": (looks[0], looks[-1])}
     agnostic.card = agnostic.describe(
         id="agnostic", title="", architecture="ffdnet", arguments=network, **common
     )
     model.card = model.describe(
         id="classaware",
-        title="Class-aware FFDNet",
+        title="Class-aware FFDNet, gray images",
+        description="An FFDNet for each class, chosen by a classifier or by a raster of classes.",
         architecture="classaware",
         arguments={"classes": classes, "network": network},
         citation="Remez, Litany, Giryes and Bronstein, IEEE TIP 2018, arXiv:1808.06562",

@@ -79,7 +79,14 @@ def page(folder: Path) -> str:
     """The page of all weights files of a folder."""
     paths = sorted(folder.glob("*.safetensors"))
     cards = {path: ModelCard.read(path) for path in paths}
-    order = sorted(paths, key=lambda path: (cards[path].id != DEFAULT_MODEL, cards[path].id))
+    order = sorted(
+        paths,
+        key=lambda path: (
+            cards[path].id != DEFAULT_MODEL,
+            not cards[path].for_radar,
+            cards[path].id,
+        ),
+    )
     total = sum(path.stat().st_size for path in paths)
     lines = [
         "# Models",
@@ -122,7 +129,7 @@ def _recommended(models: dict[str, tuple[ModelCard, int]]) -> list[str]:
     mine = models[DEFAULT_MODEL][1]
     others = {
         name: cost for name, (card, cost) in models.items()
-        if _is_radar(card) and name != DEFAULT_MODEL
+        if card.for_radar and name != DEFAULT_MODEL
     }  # fmt: skip
     if not others or mine >= min(others.values()):
         return []
@@ -138,7 +145,7 @@ def _recommended(models: dict[str, tuple[ModelCard, int]]) -> list[str]:
 
 def use(card: ModelCard) -> str:
     """When to take a model."""
-    said = USES.get((card.architecture, _is_radar(card)), card.description)
+    said = USES.get((card.architecture, card.for_radar), card.description)
     low, high = card.looks_range
     if low == high:
         said += f" For {low:g} look{'s' if low != 1 else ''} only."
@@ -154,10 +161,6 @@ def operations_per_pixel(path: Path) -> int:
     return round(counter.get_total_flops() / _SIDE**2)
 
 
-def _is_radar(card: ModelCard) -> bool:
-    return card.scale == "geometric"
-
-
 def _row(card: ModelCard, path: Path, operations: int) -> str:
     low, high = card.looks_range
     cells = [
@@ -170,7 +173,7 @@ def _row(card: ModelCard, path: Path, operations: int) -> str:
         f"{low:g}" if low == high else f"{low:g}–{high:g}",
         "no" if card.blind else "yes",
         "yes" if card.affine else "no",
-        "radar images" if _is_radar(card) else "gray images, white speckle",
+        "radar images" if card.for_radar else "gray images, white speckle",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -84,7 +84,7 @@ def _wrapped(
     model = around(network, known.arguments, **settings).to(network.device)
     model.card = model.describe(
         id="nn3d",
-        title="NN3D",
+        title=f"NN3D around {known.title}",
         architecture="nn3d",
         arguments={"network": known.arguments, **settings},
         scale=known.scale,

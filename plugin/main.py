@@ -10,7 +10,7 @@ from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
 from ..processing_provider.provider import SpecklessProvider
-from .engine.client import close_shared_engine, limit_shared_engine
+from .engine.shared import close_shared_engine, limit_shared_engine
 from .toolbelt.paths import plugin_path
 from .toolbelt.settings import GROUP, Settings
 

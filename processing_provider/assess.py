@@ -8,28 +8,26 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import SpecklessError
 from ..plugin.jobs.assessing import AssessJob
 from ..plugin.jobs.assessment import Assessment
 from ..plugin.jobs.assessment_outputs import check_report_file, write_figures, write_report
 from ..plugin.jobs.assessment_report import verdicts
 from ..plugin.jobs.statistics_table import check_table
-from .areas import source_as_wkb
 from .assess_parameters import AssessParameters
 from .base import Progress, told_to_qgis
 from .checks import check_choice, destination, is_asked, planned_file
 from .raster_algorithm import DOMAINS
-from .sources import gdal_source, raster_layer
 
 translate = QCoreApplication.translate
 
 
 class AssessAlgorithm(AssessParameters):
     """Makes an `AssessJob` of the parameters and runs it."""
+
+    GROUP = "quality"
 
     def name(self) -> str:
         return "assess"
@@ -44,12 +42,6 @@ class AssessAlgorithm(AssessParameters):
             "VoR,M-index,edge preservation,point target,despeckling gain,report",
         ).split(",")
 
-    def group(self) -> str:
-        return translate("Speckless", "Quality")
-
-    def groupId(self) -> str:
-        return "quality"
-
     def shortDescription(self) -> str:
         return translate(
             "Speckless",
@@ -57,44 +49,19 @@ class AssessAlgorithm(AssessParameters):
             "targets, structure in the ratio; with a clean reference also PSNR, SSIM and more.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        checked = dict(parameters)
-        try:
-            for name in (self.INPUT, self.DESPECKLED, self.REFERENCE, self.SLOPE, self.BIAS):
-                layer = self._raster(parameters, name, context)
-                if layer is not None:
-                    gdal_source(layer)
-                    checked[name] = layer
-            for name in (self.DOMAIN, self.DESPECKLED_DOMAIN, self.REFERENCE_DOMAIN):
-                check_choice(name, parameters.get(name), DOMAINS)
-            table, report = (destination(parameters.get(n)) for n in (self.TABLE, self.REPORT))
-            if table:
-                check_table(table)
-            if report:
-                check_report_file(report)
-            ratio = planned_file(self.RATIO, parameters.get(self.RATIO))
-            self._job(parameters, context, ratio).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(checked, context)
-
-    def _raster(
-        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
-    ) -> QgsRasterLayer | None:
-        needed = name in (self.INPUT, self.DESPECKLED)
-        if not needed and parameters.get(name) in (None, ""):
-            return None
-        layer = self.parameterAsRasterLayer(parameters, name, context)
-        return raster_layer(layer, parameters.get(name))
-
-    def _path(
-        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
-    ) -> str | None:
-        layer = self._raster(parameters, name, context)
-        return None if layer is None else gdal_source(layer)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        rasters = (self.INPUT, self.DESPECKLED, self.REFERENCE, self.SLOPE, self.BIAS)
+        found = self.rasters(parameters, rasters, context)
+        for name in (self.DOMAIN, self.DESPECKLED_DOMAIN, self.REFERENCE_DOMAIN):
+            check_choice(name, parameters.get(name), DOMAINS)
+        table, report = (destination(parameters.get(n)) for n in (self.TABLE, self.REPORT))
+        if table:
+            check_table(table)
+        if report:
+            check_report_file(report)
+        ratio = planned_file(self.RATIO, parameters.get(self.RATIO))
+        self._job(parameters, context, ratio).check()
+        return found
 
     def _band(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
@@ -113,9 +80,9 @@ class AssessAlgorithm(AssessParameters):
             return str(self.parameterAsEnumString(parameters, name, context))
 
         return AssessJob(
-            input=self._path(parameters, self.INPUT, context) or "",
-            despeckled=self._path(parameters, self.DESPECKLED, context) or "",
-            reference=self._path(parameters, self.REFERENCE, context),
+            input=self.raster_path(parameters, self.INPUT, context) or "",
+            despeckled=self.raster_path(parameters, self.DESPECKLED, context) or "",
+            reference=self.raster_path(parameters, self.REFERENCE, context),
             band=self._band(parameters, self.BAND, context) or 1,
             despeckled_band=self._band(parameters, self.DESPECKLED_BAND, context),
             reference_band=self._band(parameters, self.REFERENCE_BAND, context),
@@ -124,8 +91,8 @@ class AssessAlgorithm(AssessParameters):
             reference_domain=domain(self.REFERENCE_DOMAIN),
             looks=self.optional_number(parameters, self.LOOKS, context),
             areas=areas,
-            slope=self._path(parameters, self.SLOPE, context),
-            bias=self._path(parameters, self.BIAS, context),
+            slope=self.raster_path(parameters, self.SLOPE, context),
+            bias=self.raster_path(parameters, self.BIAS, context),
             peak=self.optional_number(parameters, self.PEAK, context),
             ratio=ratio or None,
             creation_options=self.creation_options(parameters, context),
@@ -138,21 +105,13 @@ class AssessAlgorithm(AssessParameters):
         feedback: QgsProcessingFeedback,
     ) -> bool:
         with told_to_qgis():
-            layer = self._raster(parameters, self.INPUT, context)
-            areas = source_as_wkb(
-                self.parameterAsSource(parameters, self.AREAS_LAYER, context),
-                parameters.get(self.AREAS_LAYER),
-                layer.crs(),
-                context,
-            )
+            areas = self.areas(parameters, context, self.input_layer(parameters, context))
             ratio = ""
             if is_asked(parameters.get(self.RATIO)):
                 ratio = self.parameterAsOutputLayer(parameters, self.RATIO, context)
             self._prepared = self._job(parameters, context, ratio, areas)
         self._files = {
-            name: self.parameterAsFileOutput(parameters, name, context)
-            for name in (self.REPORT, self.TABLE)
-            if is_asked(parameters.get(name))
+            name: self.asked_file(parameters, name, context) for name in (self.REPORT, self.TABLE)
         }
         return True
 
@@ -166,9 +125,9 @@ class AssessAlgorithm(AssessParameters):
         progress = Progress(feedback)
         with told_to_qgis():
             found = job.run(progress, progress.is_cancelled)
-            if self._files.get(self.TABLE):
+            if self._files[self.TABLE]:
                 write_figures(self._files[self.TABLE], found)
-            if self._files.get(self.REPORT):
+            if self._files[self.REPORT]:
                 write_report(self._files[self.REPORT], job, found)
         self._tell(found, feedback)
         outputs: dict[str, Any] = {name: path for name, path in self._files.items() if path}

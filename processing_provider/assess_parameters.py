@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
-    QgsProcessing,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingParameterBand,
-    QgsProcessingParameterEnum,
-    QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterFileDestination,
-    QgsProcessingParameterNumber,
-    QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
@@ -29,7 +21,6 @@ class AssessParameters(RasterAlgorithm):
 
     DESPECKLED = "DESPECKLED"
     REFERENCE = "REFERENCE"
-    AREAS_LAYER = "HOMOGENEOUS_AREAS"
     BAND = "BAND"
     DESPECKLED_BAND = "DESPECKLED_BAND"
     REFERENCE_BAND = "REFERENCE_BAND"
@@ -115,19 +106,7 @@ class AssessParameters(RasterAlgorithm):
                 "of many dates, whose own speckle and changes then count as errors.",
             ),
         )
-        self.add(
-            QgsProcessingParameterFeatureSource(
-                self.AREAS_LAYER,
-                translate("Speckless", "Homogeneous areas"),
-                [QgsProcessing.SourceType.TypeVectorPolygon],
-                optional=True,
-            ),
-            translate(
-                "Speckless",
-                "Polygons in any CRS, drawn where the ground is uniform. Without them the five "
-                "most homogeneous windows of the input are found.",
-            ),
-        )
+        self.add_areas()
         self.add_domain(translate("Speckless", "That of the SAR image."))
 
     def add_band(self, name: str, layer: str, title: str, advanced: bool = False) -> None:
@@ -164,10 +143,10 @@ class AssessParameters(RasterAlgorithm):
             ),
             (self.REFERENCE_DOMAIN, translate("Speckless", "Domain of the reference's values")),
         ):
-            self.add(
-                QgsProcessingParameterEnum(
-                    name, title, options=DOMAINS, defaultValue="auto", usesStaticStrings=True
-                ),
+            self.add_choice(
+                name,
+                title,
+                DOMAINS,
                 translate("Speckless", "To be given where auto takes it for another than it is."),
                 advanced=True,
             )
@@ -184,62 +163,37 @@ class AssessParameters(RasterAlgorithm):
                 ),
                 advanced=True,
             )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.PEAK,
-                translate("Speckless", "Peak of the PSNR (the reference's maximum if empty)"),
-                QgsProcessingParameterNumber.Type.Double,
-                None,
-                optional=True,
-            ),
+        self.add_number(
+            self.PEAK,
+            translate("Speckless", "Peak of the PSNR (the reference's maximum if empty)"),
+            None,
             translate("Speckless", "In intensity."),
             advanced=True,
         )
         self.add_creation_options()
 
     def _add_outputs(self) -> None:
-        self.add(
-            QgsProcessingParameterFileDestination(
-                self.REPORT,
-                translate("Speckless", "Report"),
-                translate("Speckless", "HTML files (*.html)"),
-                optional=True,
-            ),
+        self.add_report(
             translate(
                 "Speckless",
                 "One HTML file to read and print: figures with their meaning, a part before and "
                 "after, ratio, cuts across edges, histograms.",
             ),
+            by_default=True,
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                self.TABLE,
-                translate("Speckless", "Table"),
-                "CSV (*.csv);;HTML (*.html)",
-                optional=True,
-                createByDefault=False,
-            ),
-            translate("Speckless", "The figures, and why some are missing, one a line."),
-        )
-        self.add(
-            QgsProcessingParameterRasterDestination(
-                self.RATIO,
-                translate("Speckless", "Ratio"),
-                optional=True,
-                createByDefault=False,
-            ),
+        self.add_table(translate("Speckless", "The figures, and why some are missing, one a line."))
+        self.add_extra_raster(
+            self.RATIO,
+            translate("Speckless", "Ratio"),
             translate("Speckless", "Input over despeckled, in intensity."),
         )
-        for kinds in KINDS.values():
-            for kind in kinds:
-                self.addOutput(QgsProcessingOutputNumber(kind.name, kind.title))
-        self.addOutput(
-            QgsProcessingOutputNumber(
-                self.LOOKS_USED, translate("Speckless", "Number of looks used")
-            )
+        self.add_figures(
+            [
+                *((kind.name, kind.title) for kinds in KINDS.values() for kind in kinds),
+                (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
+            ],
+            [
+                (self.DOMAIN_USED, translate("Speckless", "Domain used")),
+                (self.REASONS, translate("Speckless", "Why figures are missing")),
+            ],
         )
-        for name, title in (
-            (self.DOMAIN_USED, translate("Speckless", "Domain used")),
-            (self.REASONS, translate("Speckless", "Why figures are missing")),
-        ):
-            self.addOutput(QgsProcessingOutputString(name, title))

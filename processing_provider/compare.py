@@ -9,11 +9,10 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import InvalidInput, SpecklessError
+from ..plugin.core.errors import InvalidInput
 from ..plugin.core.filters.base import SpeckleFilter
 from ..plugin.core.filters.registry import FILTERS
 from ..plugin.core.tiling import Window
@@ -22,7 +21,6 @@ from ..plugin.jobs.comparing import CompareJob, Comparison
 from ..plugin.jobs.comparison_report import answer, comparison_page, efficient, write_comparison
 from ..plugin.jobs.statistics_table import check_table
 from ..plugin.toolbelt.settings import Settings
-from .areas import source_as_wkb
 from .base import Progress, told_to_qgis
 from .checks import check_choice, check_device, destination, is_asked
 from .compare_parameters import CompareParameters
@@ -35,6 +33,8 @@ translate = QCoreApplication.translate
 
 class CompareAlgorithm(CompareParameters):
     """Makes a `CompareJob` of the parameters and runs it."""
+
+    GROUP = "quality"
 
     def name(self) -> str:
         return "compare"
@@ -49,12 +49,6 @@ class CompareAlgorithm(CompareParameters):
             "preservation,trade-off,report,Lee,Frost,Gamma MAP,neural network",
         ).split(",")
 
-    def group(self) -> str:
-        return translate("Speckless", "Quality")
-
-    def groupId(self) -> str:
-        return "quality"
-
     def shortDescription(self) -> str:
         return translate(
             "Speckless",
@@ -62,35 +56,17 @@ class CompareAlgorithm(CompareParameters):
             "and shows them side by side: figures, pictures, smoothing against edges.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        checked = dict(parameters)
-        try:
-            checked[self.INPUT] = self.input_layer(parameters, context)
-            reference = self._reference(parameters, context)
-            if reference is not None:
-                checked[self.REFERENCE] = reference
-            check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
-            check_device(self.parameterAsString(parameters, self.DEVICE, context))
-            table, report = (destination(parameters.get(n)) for n in (self.TABLE, self.REPORT))
-            if table:
-                check_table(table)
-            if report:
-                check_report_file(report)
-            self._job(parameters, context, gdal_source(checked[self.INPUT]), None).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(checked, context)
-
-    def _reference(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> QgsRasterLayer | None:
-        if parameters.get(self.REFERENCE) in (None, ""):
-            return None
-        layer = self.parameterAsRasterLayer(parameters, self.REFERENCE, context)
-        return raster_layer(layer, parameters.get(self.REFERENCE))
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        found = self.rasters(parameters, (self.INPUT, self.REFERENCE), context)
+        check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
+        check_device(self.parameterAsString(parameters, self.DEVICE, context))
+        table, report = (destination(parameters.get(n)) for n in (self.TABLE, self.REPORT))
+        if table:
+            check_table(table)
+        if report:
+            check_report_file(report)
+        self._job(parameters, context, gdal_source(found[self.INPUT]), None).check()
+        return found
 
     def _filters(
         self, parameters: dict[str, Any], context: QgsProcessingContext
@@ -147,7 +123,6 @@ class CompareAlgorithm(CompareParameters):
     ) -> CompareJob:
         settings = Settings.load()
         band = self.optional_number(parameters, self.BAND, context)
-        reference = self._reference(parameters, context)
         folder = ""
         if is_asked(parameters.get(self.OUTPUT_FOLDER)):
             folder = self.parameterAsString(parameters, self.OUTPUT_FOLDER, context)
@@ -157,7 +132,7 @@ class CompareAlgorithm(CompareParameters):
             filters=self._filters(parameters, context),
             models=self._models(parameters),
             rasters=self._rasters(parameters, context),
-            reference=None if reference is None else gdal_source(reference),
+            reference=self.raster_path(parameters, self.REFERENCE, context),
             band=1 if band is None else int(band),
             domain=self.parameterAsEnumString(parameters, self.DOMAIN, context),
             looks=self.optional_number(parameters, self.LOOKS, context),
@@ -179,12 +154,7 @@ class CompareAlgorithm(CompareParameters):
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
             window = self.window(parameters, context, source, layer)
-            areas = source_as_wkb(
-                self.parameterAsSource(parameters, self.AREAS_LAYER, context),
-                parameters.get(self.AREAS_LAYER),
-                layer.crs(),
-                context,
-            )
+            areas = self.areas(parameters, context, layer)
             job = self._job(parameters, context, source, window, areas)
         if job.folder:
             folder = self.parameterAsFileOutput(parameters, self.OUTPUT_FOLDER, context)
@@ -192,9 +162,7 @@ class CompareAlgorithm(CompareParameters):
         self.warn_of_options(layer, feedback)
         self._prepared = job
         self._files = {
-            name: self.parameterAsFileOutput(parameters, name, context)
-            for name in (self.REPORT, self.TABLE)
-            if is_asked(parameters.get(name))
+            name: self.asked_file(parameters, name, context) for name in (self.REPORT, self.TABLE)
         }
         return True
 
@@ -208,9 +176,9 @@ class CompareAlgorithm(CompareParameters):
         progress = Progress(feedback)
         with told_to_qgis():
             found = job.run(progress, progress.is_cancelled)
-            if self._files.get(self.TABLE):
+            if self._files[self.TABLE]:
                 write_comparison(self._files[self.TABLE], found)
-            if self._files.get(self.REPORT):
+            if self._files[self.REPORT]:
                 write_page(self._files[self.REPORT], comparison_page(job, found))
         feedback.pushInfo(answer(found))
         return {**self._outputs(job, found), self.LOOKS_USED: found.looks}

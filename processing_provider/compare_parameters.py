@@ -6,15 +6,10 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingParameterBand,
     QgsProcessingParameterEnum,
-    QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMultipleLayers,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
 )
@@ -39,7 +34,6 @@ class CompareParameters(RasterAlgorithm):
     MODELS = "MODELS"
     RASTERS = "RASTERS"
     REFERENCE = "REFERENCE"
-    AREAS_LAYER = "HOMOGENEOUS_AREAS"
     DEVICE = "DEVICE"
     REPORT = "REPORT"
     TABLE = "TABLE"
@@ -123,16 +117,14 @@ class CompareParameters(RasterAlgorithm):
                 "Names as in the group of that name; idan, mulog take long, sarbm3d longest.",
             ),
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.RADIUS,
-                translate("Speckless", "Radius of the filters (0: each its own)"),
-                QgsProcessingParameterNumber.Type.Integer,
-                0,
-                minValue=0,
-                maxValue=50,
-            ),
+        self.add_number(
+            self.RADIUS,
+            translate("Speckless", "Radius of the filters (0: each its own)"),
+            0,
             translate("Speckless", "The window is 2·radius + 1 pixels wide."),
+            least=0,
+            most=50,
+            whole=True,
         )
         models = self.models()
         self.add(
@@ -168,19 +160,7 @@ class CompareParameters(RasterAlgorithm):
             ),
             translate("Speckless", "The same place without speckle, on the same pixels."),
         )
-        self.add(
-            QgsProcessingParameterFeatureSource(
-                self.AREAS_LAYER,
-                translate("Speckless", "Homogeneous areas"),
-                [QgsProcessing.SourceType.TypeVectorPolygon],
-                optional=True,
-            ),
-            translate(
-                "Speckless",
-                "Polygons in any CRS, drawn where the ground is uniform. Without them the five "
-                "most homogeneous windows of the input are found.",
-            ),
-        )
+        self.add_areas()
         self.add(
             QgsProcessingParameterString(
                 self.DEVICE, translate("Speckless", "Device"), defaultValue="auto"
@@ -190,28 +170,16 @@ class CompareParameters(RasterAlgorithm):
         )
 
     def _add_results(self) -> None:
-        self.add(
-            QgsProcessingParameterFileDestination(
-                self.REPORT,
-                translate("Speckless", "Report"),
-                translate("Speckless", "HTML files (*.html)"),
-                optional=True,
-            ),
+        self.add_report(
             translate(
                 "Speckless",
                 "One HTML file to read and print: which methods are worth choosing from, smoothing "
                 "against edges, figures, pictures and ratios side by side.",
             ),
+            by_default=True,
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                self.TABLE,
-                translate("Speckless", "Table"),
-                "CSV (*.csv);;HTML (*.html)",
-                optional=True,
-                createByDefault=False,
-            ),
-            translate("Speckless", "One line a method, with all figures of speckless:assess."),
+        self.add_table(
+            translate("Speckless", "One line a method, with all figures of speckless:assess.")
         )
         self.add(
             QgsProcessingParameterFolderDestination(
@@ -222,13 +190,13 @@ class CompareParameters(RasterAlgorithm):
             ),
             translate("Speckless", "Keeps the despeckled rasters, named after their methods."),
         )
-        for name, title in (
-            (self.METHODS, translate("Speckless", "Methods compared")),
-            (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, title))
-        for name, title in (
-            (self.EFFICIENT, translate("Speckless", "Methods to choose from")),
-            (self.FAILED, translate("Speckless", "Methods that failed")),
-        ):
-            self.addOutput(QgsProcessingOutputString(name, title))
+        self.add_figures(
+            [
+                (self.METHODS, translate("Speckless", "Methods compared")),
+                (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
+            ],
+            [
+                (self.EFFICIENT, translate("Speckless", "Methods to choose from")),
+                (self.FAILED, translate("Speckless", "Methods that failed")),
+            ],
+        )

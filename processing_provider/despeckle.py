@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from qgis.core import (
-    QgsProcessingContext,
-    QgsProcessingException,
-    QgsProcessingFeedback,
-)
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import SpecklessError
 from ..plugin.core.tiling import Window
 from ..plugin.jobs.despeckling import DespeckleJob, DespeckleResult
 from ..plugin.toolbelt.settings import Settings
@@ -22,13 +17,15 @@ from .despeckle_parameters import DespeckleParameters
 from .network_algorithm import PRECISIONS
 from .postprocess import keep_renderer, shown_renderer
 from .raster_algorithm import DOMAINS
-from .sources import gdal_source, raster_layer
+from .sources import gdal_source
 
 translate = QCoreApplication.translate
 
 
 class DespeckleAlgorithm(DespeckleParameters):
     """Makes a `DespeckleJob` of the parameters and runs it."""
+
+    GROUP = "despeckling"
 
     def name(self) -> str:
         return "despeckle"
@@ -43,12 +40,6 @@ class DespeckleAlgorithm(DespeckleParameters):
             "backscatter,GRD,SLC,ENL,looks,neural network,deep learning,DoPAMINE,FFDNet,Lee",
         ).split(",")
 
-    def group(self) -> str:
-        return translate("Speckless", "Despeckling")
-
-    def groupId(self) -> str:
-        return "despeckling"
-
     def shortDescription(self) -> str:
         return translate(
             "Speckless",
@@ -56,25 +47,15 @@ class DespeckleAlgorithm(DespeckleParameters):
             "variance of what was removed.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            layer = self.input_layer(parameters, context)
-            self._check(parameters, context, gdal_source(layer))
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
-
-    def _check(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, source: str
-    ) -> None:
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        layer = self.input_layer(parameters, context)
+        source = gdal_source(layer)
         check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
         check_choice(self.PRECISION, parameters.get(self.PRECISION), PRECISIONS)
         check_device(self.parameterAsString(parameters, self.DEVICE, context))
         files = {name.lower(): planned_file(name, parameters.get(name)) for name in self.RASTERS}
         replace(self._job_from(parameters, context, source, None), **files).check()
+        return {self.INPUT: layer}
 
     def prepareAlgorithm(
         self,
@@ -82,10 +63,7 @@ class DespeckleAlgorithm(DespeckleParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        # QGIS 3.22 does not ask by itself when run by qgis_process or from a script.
-        ready, problem = self.canExecute()
-        if not ready:
-            raise QgsProcessingException(problem)
+        self.need_python()
         with told_to_qgis():
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
@@ -123,18 +101,9 @@ class DespeckleAlgorithm(DespeckleParameters):
             stages=self.parameterAsInt(parameters, self.STAGES, context),
             knob_auto=self.parameterAsBool(parameters, self.KNOB_AUTO, context),
             ensemble=self.parameterAsBool(parameters, self.SELF_ENSEMBLE, context),
-            looks_map=self._map(parameters, self.LOOKS_MAP, context),
-            class_map=self._map(parameters, self.CLASS_MAP, context),
+            looks_map=self.raster_path(parameters, self.LOOKS_MAP, context),
+            class_map=self.raster_path(parameters, self.CLASS_MAP, context),
         )
-
-    def _map(
-        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
-    ) -> str | None:
-        """What GDAL opens an optional raster by."""
-        if not parameters.get(name):
-            return None
-        layer = self.parameterAsRasterLayer(parameters, name, context)
-        return gdal_source(raster_layer(layer, parameters[name]))
 
     def processAlgorithm(
         self,

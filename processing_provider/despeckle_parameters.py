@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
@@ -18,6 +15,7 @@ from ..plugin.core.models.registry import DEFAULT_MODEL
 from ..plugin.jobs.checks import TILE_SIZES
 from .models import installed_models
 from .network_algorithm import PRECISIONS, NetworkAlgorithm
+from .papers import AINDNET, DESPECKNET, DOPAMINE
 
 translate = QCoreApplication.translate
 
@@ -94,17 +92,12 @@ class DespeckleParameters(NetworkAlgorithm):
 
     def references(self) -> list[str]:
         return [
-            "Joo, S., Cha, S., Moon, T. (2019). DoPAMINE: Double-sided masked CNN for pixel "
-            "adaptive multiplicative noise despeckling. AAAI 33, 4031-4038. "
-            "doi:10.1609/aaai.v33i01.33014031",
+            DOPAMINE,
             "Zhang, K., Zuo, W., Zhang, L. (2018). FFDNet: Toward a fast and flexible solution "
             "for CNN-based image denoising. IEEE Transactions on Image Processing 27(9), "
             "4608-4622. doi:10.1109/TIP.2018.2839891",
-            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
-            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
-            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
-            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
-            "to real-noise denoising with adaptive instance normalization. CVPR.",
+            DESPECKNET,
+            AINDNET,
             "Ren, C., Pan, Y., Huang, J. (2022). Enhanced latent space blind model for real image "
             "denoising via alternative optimization. NeurIPS.",
         ]
@@ -198,30 +191,26 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.TILE_SIZE,
-                translate("Speckless", "Tile size (pixels, 0 for automatic)"),
-                QgsProcessingParameterNumber.Type.Integer,
-                0,
-                minValue=0,
-                maxValue=TILE_SIZES[1],
-            ),
+        self.add_number(
+            self.TILE_SIZE,
+            translate("Speckless", "Tile size (pixels, 0 for automatic)"),
+            0,
             translate(
                 "Speckless",
                 "Changes memory and speed, not the result. Halved when GPU memory is short.",
             ),
+            least=0,
+            most=TILE_SIZES[1],
+            whole=True,
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.STAGES,
-                translate("Speckless", "Stages (ScaoedNet, 0 for all)"),
-                QgsProcessingParameterNumber.Type.Integer,
-                0,
-                minValue=0,
-            ),
+        self.add_number(
+            self.STAGES,
+            translate("Speckless", "Stages (ScaoedNet, 0 for all)"),
+            0,
             translate("Speckless", "Fewer stages are faster, and leave more error."),
+            least=0,
+            whole=True,
             advanced=True,
         )
         self.add_creation_options()
@@ -273,25 +262,20 @@ class DespeckleParameters(NetworkAlgorithm):
             ),
         ]
         for name, title, help in maps:
-            self.add(
-                QgsProcessingParameterRasterDestination(
-                    name, title, optional=True, createByDefault=False
-                ),
-                help,
-            )
+            self.add_extra_raster(name, title, help)
 
     def _add_figures(self) -> None:
-        for name, title in (
-            (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
-            (self.KNOB_USED, translate("Speckless", "Knob used, in looks")),
-            (self.CORRELATION, translate("Speckless", "Correlation of neighbouring speckle")),
-            (self.MEAN_RATIO, translate("Speckless", "Mean of the ratio")),
-            (self.VARIANCE_RATIO, translate("Speckless", "Variance of the ratio")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, title))
-        for name, title in (
-            (self.DOMAIN_USED, translate("Speckless", "Domain used")),
-            (self.DEVICE_USED, translate("Speckless", "Device used")),
-            (self.MODEL_USED, translate("Speckless", "Model used")),
-        ):
-            self.addOutput(QgsProcessingOutputString(name, title))
+        self.add_figures(
+            [
+                (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
+                (self.KNOB_USED, translate("Speckless", "Knob used, in looks")),
+                (self.CORRELATION, translate("Speckless", "Correlation of neighbouring speckle")),
+                (self.MEAN_RATIO, translate("Speckless", "Mean of the ratio")),
+                (self.VARIANCE_RATIO, translate("Speckless", "Variance of the ratio")),
+            ],
+            [
+                (self.DOMAIN_USED, translate("Speckless", "Domain used")),
+                (self.DEVICE_USED, translate("Speckless", "Device used")),
+                (self.MODEL_USED, translate("Speckless", "Model used")),
+            ],
+        )

@@ -39,9 +39,19 @@ def pixel_window(path: str, corners: Iterable[tuple[float, float]]) -> Window:
         When the raster cannot be opened.
     """
     dataset = open_raster(path)
-    width, height = dataset.RasterXSize, dataset.RasterYSize
     placed = map_to_pixels(dataset, corners)
-    pixels = [point for point in placed if not math.isnan(point[0])]
+    return snapped_window(placed, dataset.RasterXSize, dataset.RasterYSize)
+
+
+def snapped_window(places: Iterable[tuple[float, float]], width: int, height: int) -> Window:
+    """Smallest window of a raster of this size that holds (column, row) places; see above.
+
+    Raises
+    ------
+    InvalidInput
+        As there.
+    """
+    pixels = [point for point in places if not math.isnan(point[0])]
     if not pixels or not all(math.isfinite(n) for point in pixels for n in point):
         raise InvalidInput(
             "The extent cannot be placed in the raster: its CRS and the raster's do not meet "

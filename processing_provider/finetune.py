@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import InvalidInput, SpecklessError
+from ..plugin.core.errors import InvalidInput
 from ..plugin.core.tiling import Window
 from ..plugin.core.tuning import DEPTHS, METHODS
 from ..plugin.jobs.adapting import AdaptJob, AdaptResult, check_report
@@ -41,6 +41,8 @@ translate = QCoreApplication.translate
 class FineTuneAlgorithm(FineTuneParameters):
     """Makes an `AdaptJob` of the parameters and runs it."""
 
+    GROUP = "despeckling"
+
     def name(self) -> str:
         return "finetune"
 
@@ -54,12 +56,6 @@ class FineTuneAlgorithm(FineTuneParameters):
             "Sentinel-1,neural network,deep learning,DoPAMINE,model,risk",
         ).split(",")
 
-    def group(self) -> str:
-        return translate("Speckless", "Despeckling")
-
-    def groupId(self) -> str:
-        return "despeckling"
-
     def shortDescription(self) -> str:
         return translate(
             "Speckless",
@@ -67,20 +63,9 @@ class FineTuneAlgorithm(FineTuneParameters):
             "tells by how much its estimated error fell.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            layer = self.input_layer(parameters, context)
-            self._check(parameters, context, gdal_source(layer))
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
-
-    def _check(
-        self, parameters: dict[str, Any], context: QgsProcessingContext, source: str
-    ) -> None:
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        layer = self.input_layer(parameters, context)
+        source = gdal_source(layer)
         for name in (self.LOOKS, self.KNOB, self.LEARNING_RATE):
             check_positive(name, self.optional_number(parameters, name, context))
         for name, options in (
@@ -108,6 +93,7 @@ class FineTuneAlgorithm(FineTuneParameters):
         if targets[self.MODEL_OUTPUT]:
             job = self._tuning(parameters, context, source)
             replace(job, output=targets[self.MODEL_OUTPUT]).check_output()
+        return {self.INPUT: layer}
 
     def prepareAlgorithm(
         self,
@@ -115,10 +101,7 @@ class FineTuneAlgorithm(FineTuneParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        # QGIS 3.22 does not ask by itself when run by qgis_process or from a script.
-        ready, problem = self.canExecute()
-        if not ready:
-            raise QgsProcessingException(problem)
+        self.need_python()
         with told_to_qgis():
             layer = self.input_layer(parameters, context)
             source = gdal_source(layer)
@@ -220,8 +203,7 @@ class FineTuneAlgorithm(FineTuneParameters):
         model = self.parameterAsFileOutput(parameters, self.MODEL_OUTPUT, context)
         asked = is_asked(parameters.get(self.OUTPUT))
         output = self.parameterAsOutputLayer(parameters, self.OUTPUT, context) if asked else ""
-        asked = is_asked(parameters.get(self.REPORT))
-        report = self.parameterAsFileOutput(parameters, self.REPORT, context) if asked else ""
+        report = self.asked_file(parameters, self.REPORT, context)
         adds = self.parameterAsBool(parameters, self.ADD_TO_MODELS, context)
         tuning = self._job.tuning
         progress = Progress(feedback)

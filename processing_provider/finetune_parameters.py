@@ -6,14 +6,9 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFileDestination,
-    QgsProcessingParameterNumber,
-    QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
@@ -21,6 +16,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from ..plugin.core.tuning import DEPTHS, METHODS
 from .models import tunable_models
 from .network_algorithm import PRECISIONS, NetworkAlgorithm
+from .papers import AINDNET, DESPECKNET, DOPAMINE
 
 translate = QCoreApplication.translate
 
@@ -113,14 +109,9 @@ class FineTuneParameters(NetworkAlgorithm):
 
     def references(self) -> list[str]:
         return [
-            "Joo, S., Cha, S., Moon, T. (2019). DoPAMINE: Double-sided masked CNN for pixel "
-            "adaptive multiplicative noise despeckling. AAAI 33, 4031-4038. "
-            "doi:10.1609/aaai.v33i01.33014031",
-            "Mullissa, A., Marcos, D., Tuia, D., Herold, M., Reiche, J. (2020). deSpeckNet: "
-            "Generalizing deep learning based SAR image despeckling. IEEE Transactions on "
-            "Geoscience and Remote Sensing. doi:10.1109/TGRS.2020.3042694",
-            "Kim, Y., Soh, J. W., Park, G. Y., Cho, N. I. (2020). Transfer learning from synthetic "
-            "to real-noise denoising with adaptive instance normalization. CVPR.",
+            DOPAMINE,
+            DESPECKNET,
+            AINDNET,
         ]
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
@@ -176,14 +167,10 @@ class FineTuneParameters(NetworkAlgorithm):
         )
 
     def _add_method(self) -> None:
-        self.add(
-            QgsProcessingParameterEnum(
-                self.METHOD,
-                translate("Speckless", "Method"),
-                options=["auto", *METHODS],
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.METHOD,
+            translate("Speckless", "Method"),
+            ["auto", *METHODS],
             translate(
                 "Speckless",
                 "auto goes by the model. aft: DoPAMINE's, by its unbiased risk. despecknet: its "
@@ -206,53 +193,45 @@ class FineTuneParameters(NetworkAlgorithm):
 
     def _add_tuning(self) -> None:
         self._add_method()
-        number = QgsProcessingParameterNumber
-        self.add(
-            number(
-                self.EPOCHS, translate("Speckless", "Epochs (0: by method)"),
-                number.Type.Integer, 0, minValue=0, maxValue=10000,
-            ),
+        self.add_number(
+            self.EPOCHS,
+            translate("Speckless", "Epochs (0: by method)"),
+            0,
             translate(
                 "Speckless",
                 "Rounds over the pixels, at most; it ends after three that the held-out pixels "
                 "do not bear out. By default, as in the papers, 10 for DoPAMINE and 1 for "
                 "deSpeckNet; 10 on pairs.",
             ),
-        )  # fmt: skip
-        self.add(
-            number(
-                self.LEARNING_RATE,
-                translate("Speckless", "Learning rate (by depth if empty)"),
-                number.Type.Double, None, optional=True, minValue=0.0,
-            ),
+            least=0,
+            most=10000,
+            whole=True,
+        )
+        self.add_number(
+            self.LEARNING_RATE,
+            translate("Speckless", "Learning rate (by depth if empty)"),
+            None,
             translate(
                 "Speckless",
                 "Of the Adam optimiser, per step. By default 3e-5 for full (the paper: "
                 "1.2e-5), 3e-4 for head, 1e-3 for scale. Lower it where the risk rises.",
             ),
-        )  # fmt: skip
-        self.add(
-            QgsProcessingParameterEnum(
-                self.AUGMENT,
-                translate("Speckless", "Augmentation"),
-                options=AUGMENTS,
-                defaultValue=AUGMENTS[0],
-                usesStaticStrings=True,
-            ),
+            least=0.0,
+        )
+        self.add_choice(
+            self.AUGMENT,
+            translate("Speckless", "Augmentation"),
+            AUGMENTS,
             translate(
                 "Speckless",
                 "AFT: every epoch sees all 8 flips and rotations, 8 steps an image; in the paper "
                 "it gains more and overfits later. FT: only the image as it is, one step.",
             ),
         )
-        self.add(
-            QgsProcessingParameterEnum(
-                self.DEPTH,
-                translate("Speckless", "Depth"),
-                options=list(DEPTHS),
-                defaultValue=DEPTHS[0],
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.DEPTH,
+            translate("Speckless", "Depth"),
+            list(DEPTHS),
             translate(
                 "Speckless",
                 "full: all weights, as in the paper; a step costs three passes of the network over "
@@ -263,16 +242,18 @@ class FineTuneParameters(NetworkAlgorithm):
                 "cheaper still, with the fewest numbers to learn: for small areas.",
             ),
         )
-        self.add(
-            number(
-                self.SEED, translate("Speckless", "Seed"), number.Type.Integer, 0, minValue=0,
-                maxValue=2**31 - 1,
-            ),
+        self.add_number(
+            self.SEED,
+            translate("Speckless", "Seed"),
+            0,
             translate(
                 "Speckless",
                 "Draws the pixels held out, the windows and the order; the same gives the same.",
             ),
-        )  # fmt: skip
+            least=0,
+            most=2**31 - 1,
+            whole=True,
+        )
         self.add(
             QgsProcessingParameterBoolean(
                 self.ADD_TO_MODELS,
@@ -287,31 +268,34 @@ class FineTuneParameters(NetworkAlgorithm):
         )
 
     def _add_advanced(self) -> None:
-        number = QgsProcessingParameterNumber
-        self.add(
-            number(
-                self.STRIDE, translate("Speckless", "Stride (pixels, 0 for automatic)"),
-                number.Type.Integer, 0, minValue=0, maxValue=LARGEST_STRIDE,
-            ),
+        self.add_number(
+            self.STRIDE,
+            translate("Speckless", "Stride (pixels, 0 for automatic)"),
+            0,
             translate(
                 "Speckless",
                 "Learn from every n-th pixel of every n-th row together, which cures speckle "
                 "that is correlated between neighbours. Automatic takes the least (up to 4) at "
                 "which the correlation is below 0.1.",
             ),
+            least=0,
+            most=LARGEST_STRIDE,
+            whole=True,
             advanced=True,
-        )  # fmt: skip
-        self.add(
-            number(
-                self.PIXELS, translate("Speckless", "Pixels to learn from, at most"),
-                number.Type.Integer, 512 * 512, minValue=FEWEST_PIXELS, maxValue=MOST_PIXELS,
-            ),
+        )
+        self.add_number(
+            self.PIXELS,
+            translate("Speckless", "Pixels to learn from, at most"),
+            512 * 512,
             translate(
                 "Speckless",
                 "Of all bands together. Time and memory grow with it; the paper takes 512 × 512.",
             ),
+            least=FEWEST_PIXELS,
+            most=MOST_PIXELS,
+            whole=True,
             advanced=True,
-        )  # fmt: skip
+        )
         for name, title, value, help in (
             (
                 self.MU,
@@ -335,8 +319,13 @@ class FineTuneParameters(NetworkAlgorithm):
                 ),
             ),
         ):
-            self.add(
-                number(name, title, number.Type.Double, value, minValue=0.0), help, advanced=True
+            self.add_number(
+                name,
+                title,
+                value,
+                help,
+                least=0.0,
+                advanced=True,
             )
         self.add_self_ensemble()
         self.add_device(PRECISIONS[:3])
@@ -354,41 +343,30 @@ class FineTuneParameters(NetworkAlgorithm):
                 "Despeckle SAR image, on this image or on others like it.",
             ),
         )
-        self.add(
-            QgsProcessingParameterRasterDestination(
-                self.OUTPUT,
-                translate("Speckless", "Despeckled by the tuned model"),
-                optional=True,
-                createByDefault=False,
-            ),
+        self.add_extra_raster(
+            self.OUTPUT,
+            translate("Speckless", "Despeckled by the tuned model"),
             translate("Speckless", "Whole image, or the extent; in the style of the input."),
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                self.REPORT,
-                translate("Speckless", "Report"),
-                translate("Speckless", "HTML files (*.html)"),
-                optional=True,
-                createByDefault=False,
-            ),
+        self.add_report(
             translate(
                 "Speckless",
                 "One HTML file to read and print: settings, the course of the risk with standard "
                 "errors, pictures and maps of a before and after.",
             ),
         )
-        for name, title in (
-            (self.RISK_BEFORE, translate("Speckless", "Estimated risk before")),
-            (self.RISK_AFTER, translate("Speckless", "Estimated risk after")),
-            (self.RISK_CHANGE, translate("Speckless", "Change of the risk")),
-            (self.RISK_CHANGE_ERROR, translate("Speckless", "Standard error of the change")),
-            (self.BEST_EPOCH, translate("Speckless", "Best epoch")),
-            (self.STRIDE_USED, translate("Speckless", "Stride used")),
-            (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, title))
-        for name, title in (
-            (self.MODEL_ID, translate("Speckless", "Name of the tuned model")),
-            (self.DEVICE_USED, translate("Speckless", "Device used")),
-        ):
-            self.addOutput(QgsProcessingOutputString(name, title))
+        self.add_figures(
+            [
+                (self.RISK_BEFORE, translate("Speckless", "Estimated risk before")),
+                (self.RISK_AFTER, translate("Speckless", "Estimated risk after")),
+                (self.RISK_CHANGE, translate("Speckless", "Change of the risk")),
+                (self.RISK_CHANGE_ERROR, translate("Speckless", "Standard error of the change")),
+                (self.BEST_EPOCH, translate("Speckless", "Best epoch")),
+                (self.STRIDE_USED, translate("Speckless", "Stride used")),
+                (self.LOOKS_USED, translate("Speckless", "Number of looks used")),
+            ],
+            [
+                (self.MODEL_ID, translate("Speckless", "Name of the tuned model")),
+                (self.DEVICE_USED, translate("Speckless", "Device used")),
+            ],
+        )

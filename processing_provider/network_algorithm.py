@@ -6,8 +6,8 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
     QgsProcessingParameterString,
 )
@@ -44,6 +44,17 @@ class NetworkAlgorithm(RasterAlgorithm):
             return False, str(error)
         return True, ""
 
+    def need_python(self) -> None:
+        """Ask `canExecute`, as QGIS 3.22 does not for qgis_process and scripts.
+
+        Raises
+        ------
+        QgsProcessingException
+        """
+        ready, problem = self.canExecute()
+        if not ready:
+            raise QgsProcessingException(problem)
+
     def model_card(
         self, parameters: dict[str, Any], context: QgsProcessingContext, default: str
     ) -> ModelCard:
@@ -68,15 +79,12 @@ class NetworkAlgorithm(RasterAlgorithm):
 
     def add_model(self, models: list[str], default: str, help: str) -> None:
         """Declare MODEL and MODEL_FILE."""
-        self.add(
-            QgsProcessingParameterEnum(
-                self.MODEL,
-                translate("Speckless", "Model"),
-                options=models if default in models else [default, *models],
-                defaultValue=default,
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.MODEL,
+            translate("Speckless", "Model"),
+            models if default in models else [default, *models],
             help,
+            default,
         )
         self.add(
             QgsProcessingParameterFile(
@@ -122,14 +130,10 @@ class NetworkAlgorithm(RasterAlgorithm):
             ),
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterEnum(
-                self.PRECISION,
-                translate("Speckless", "Precision of the network"),
-                options=precisions,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.PRECISION,
+            translate("Speckless", "Precision of the network"),
+            precisions,
             translate(
                 "Speckless",
                 "{coarser}: faster where the hardware has it, to about three digits.",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingParameterBand,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
-    QgsProcessingParameterNumber,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsRasterLayer,
@@ -18,9 +18,10 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.tiling import Window
+from .areas import source_as_wkb
 from .base import SpecklessAlgorithm
 from .extents import pixel_window
-from .sources import open_options, raster_layer
+from .sources import open_options
 
 translate = QCoreApplication.translate
 
@@ -37,13 +38,13 @@ class RasterAlgorithm(SpecklessAlgorithm):
     EXTENT = "EXTENT"
     CREATION_OPTIONS = "CREATION_OPTIONS"
     LOOKS_USED = "LOOKS_USED"
+    AREAS_LAYER = "HOMOGENEOUS_AREAS"
 
     def input_layer(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> QgsRasterLayer:
-        """The layer of INPUT, also where QGIS's own look-up finds none."""
-        layer = self.parameterAsRasterLayer(parameters, self.INPUT, context)
-        return raster_layer(layer, parameters.get(self.INPUT))
+        """The layer of INPUT."""
+        return self.raster(parameters, self.INPUT, context)
 
     def warn_of_options(self, layer: QgsRasterLayer, feedback: QgsProcessingFeedback) -> None:
         """Say that the options a layer is opened with do not count."""
@@ -75,6 +76,18 @@ class RasterAlgorithm(SpecklessAlgorithm):
         area = self.parameterAsExtentGeometry(parameters, self.EXTENT, context, layer.crs())
         return pixel_window(source, [(point.x(), point.y()) for point in area.vertices()])
 
+    def areas(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, layer: QgsRasterLayer
+    ) -> list[bytes]:
+        """HOMOGENEOUS_AREAS in the CRS of a raster, see `source_as_wkb`.
+
+        Raises
+        ------
+        InvalidInput
+        """
+        source = self.parameterAsSource(parameters, self.AREAS_LAYER, context)
+        return source_as_wkb(source, parameters.get(self.AREAS_LAYER), layer.crs(), context)
+
     def creation_options(
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> list[str]:
@@ -102,14 +115,10 @@ class RasterAlgorithm(SpecklessAlgorithm):
 
     def add_domain(self, result: str) -> None:
         """Declare DOMAIN; ``result`` says what domain results have."""
-        self.add(
-            QgsProcessingParameterEnum(
-                self.DOMAIN,
-                translate("Speckless", "Domain of the pixel values"),
-                options=DOMAINS,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.DOMAIN,
+            translate("Speckless", "Domain of the pixel values"),
+            DOMAINS,
             translate(
                 "Speckless",
                 "auto decides by data type, values and metadata, and says in the log what it took "
@@ -136,16 +145,7 @@ class RasterAlgorithm(SpecklessAlgorithm):
 
     def add_number_of_looks(self, name: str, title: str, help: str) -> None:
         """Declare an optional number of looks."""
-        number = QgsProcessingParameterNumber(
-            name,
-            title,
-            QgsProcessingParameterNumber.Type.Double,
-            None,
-            optional=True,
-            minValue=0.01,
-            maxValue=10000.0,
-        )
-        self.add(number, help)
+        self.add_number(name, title, None, help, least=0.01, most=10000.0)
 
     def add_extent(self, help: str) -> None:
         """Declare EXTENT."""
@@ -156,6 +156,22 @@ class RasterAlgorithm(SpecklessAlgorithm):
                 optional=True,
             ),
             help,
+        )
+
+    def add_areas(self) -> None:
+        """Declare HOMOGENEOUS_AREAS."""
+        self.add(
+            QgsProcessingParameterFeatureSource(
+                self.AREAS_LAYER,
+                translate("Speckless", "Homogeneous areas"),
+                [QgsProcessing.SourceType.TypeVectorPolygon],
+                optional=True,
+            ),
+            translate(
+                "Speckless",
+                "Polygons in any CRS, drawn where the ground is uniform. Without them the five "
+                "most homogeneous windows of the input are found.",
+            ),
         )
 
     def add_creation_options(self, compressed: bool = True) -> None:

@@ -16,11 +16,9 @@ from qgis.core import (
     QgsProcessingFeatureSource,
     QgsProcessingFeedback,
     QgsProcessingUtils,
-    QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication, QMetaType, QVariant
 
-from ..plugin.core.errors import SpecklessError
 from ..plugin.jobs.statistics import StatisticsJob, StatisticsResult, figures
 from ..plugin.jobs.statistics_table import check_table, write_table
 from .areas import areas_as_wkb
@@ -28,13 +26,15 @@ from .base import Progress, told_to_qgis
 from .checks import check_choice, destination
 from .raster_algorithm import DOMAINS
 from .roi_statistics_parameters import RoiStatisticsParameters
-from .sources import gdal_source, raster_layer
+from .sources import gdal_source
 
 translate = QCoreApplication.translate
 
 
 class RoiStatisticsAlgorithm(RoiStatisticsParameters):
     """Makes a `StatisticsJob` of the parameters and its records attributes of the polygons."""
+
+    GROUP = "quality"
 
     def name(self) -> str:
         return "roistatistics"
@@ -49,12 +49,6 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
             "coefficient of variation,Cx,homogeneous,ratio,correlation,Gamma,quality,assessment",
         ).split(",")
 
-    def group(self) -> str:
-        return translate("Speckless", "Quality")
-
-    def groupId(self) -> str:
-        return "quality"
-
     def shortDescription(self) -> str:
         return translate(
             "Speckless",
@@ -63,33 +57,14 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
             "changed.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        checked = dict(parameters)
-        try:
-            for name in (self.RASTER, self.DESPECKLED):
-                layer = self._raster(parameters, name, context)
-                if layer is not None:
-                    gdal_source(layer)
-                    checked[name] = layer
-            for name in (self.DOMAIN, self.DESPECKLED_DOMAIN):
-                check_choice(name, parameters.get(name), DOMAINS)
-            table = destination(parameters.get(self.TABLE))
-            if table:
-                check_table(table)
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(checked, context)
-
-    def _raster(
-        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
-    ) -> QgsRasterLayer | None:
-        if name == self.DESPECKLED and parameters.get(name) in (None, ""):
-            return None
-        layer = self.parameterAsRasterLayer(parameters, name, context)
-        return raster_layer(layer, parameters.get(name))
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        found = self.rasters(parameters, (self.RASTER, self.DESPECKLED), context)
+        for name in (self.DOMAIN, self.DESPECKLED_DOMAIN):
+            check_choice(name, parameters.get(name), DOMAINS)
+        table = destination(parameters.get(self.TABLE))
+        if table:
+            check_table(table)
+        return found
 
     def prepareAlgorithm(
         self,
@@ -98,10 +73,9 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
         feedback: QgsProcessingFeedback,
     ) -> bool:
         with told_to_qgis():
-            raster = self._raster(parameters, self.RASTER, context)
-            despeckled = self._raster(parameters, self.DESPECKLED, context)
+            raster = self.raster(parameters, self.RASTER, context)
             self._path = gdal_source(raster)
-            self._despeckled = gdal_source(despeckled) if despeckled is not None else None
+            self._despeckled = self.raster_path(parameters, self.DESPECKLED, context)
         self._crs = raster.crs()
         self._table = self.parameterAsFileOutput(parameters, self.TABLE, context)
         return True
@@ -184,10 +158,8 @@ class RoiStatisticsAlgorithm(RoiStatisticsParameters):
             table = [
                 [*map(_plain, feature.attributes()), *row] for feature, row in zip(features, rows)
             ]
-            try:
+            with told_to_qgis():
                 write_table(self._table, self.displayName(), names, table)
-            except SpecklessError as error:
-                raise QgsProcessingException(str(error)) from error
             outputs[self.TABLE] = self._table
         return outputs
 

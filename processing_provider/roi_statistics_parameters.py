@@ -6,13 +6,9 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingParameterBand,
-    QgsProcessingParameterEnum,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
@@ -140,14 +136,10 @@ class RoiStatisticsParameters(SpecklessAlgorithm):
                 "part.",
             ),
         )
-        self.add(
-            QgsProcessingParameterEnum(
-                self.DOMAIN,
-                translate("Speckless", "Domain of the values"),
-                options=DOMAINS,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.DOMAIN,
+            translate("Speckless", "Domain of the values"),
+            DOMAINS,
             translate("Speckless", "What auto found, and why, is in the log."),
         )
 
@@ -163,14 +155,10 @@ class RoiStatisticsParameters(SpecklessAlgorithm):
             translate("Speckless", "By default the same number, or its only band."),
             advanced=True,
         )
-        self.add(
-            QgsProcessingParameterEnum(
-                self.DESPECKLED_DOMAIN,
-                translate("Speckless", "Domain of the despeckled values"),
-                options=DOMAINS,
-                defaultValue="auto",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.DESPECKLED_DOMAIN,
+            translate("Speckless", "Domain of the despeckled values"),
+            DOMAINS,
             translate("Speckless", "To be given where auto takes it for another than it is."),
             advanced=True,
         )
@@ -184,30 +172,24 @@ class RoiStatisticsParameters(SpecklessAlgorithm):
             ),
             translate("Speckless", "The polygons with their attributes and the figures below."),
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                self.TABLE,
-                translate("Speckless", "Table"),
-                "CSV (*.csv);;HTML (*.html)",
-                optional=True,
-                createByDefault=False,
-            ),
-            translate("Speckless", "The attributes as a file: .csv for spreadsheets, or .html."),
+        self.add_table(
+            translate("Speckless", "The attributes as a file: .csv for spreadsheets, or .html.")
         )
-        for name, title in (
-            ("COUNT", translate("Speckless", "Areas measured")),
-            ("PIXELS", translate("Speckless", "Pixels measured")),
-            ("MEAN_ENL", translate("Speckless", "Mean ENL")),
-            ("MEDIAN_ENL", translate("Speckless", "Median ENL")),
-            ("MEAN_CX", translate("Speckless", "Mean coefficient of variation")),
-            ("MEAN_CORRELATION_X", translate("Speckless", "Mean correlation in rows")),
-            ("MEAN_CORRELATION_Y", translate("Speckless", "Mean correlation in columns")),
-            ("MEAN_ENL_DESPECKLED", translate("Speckless", "Mean ENL after despeckling")),
-            ("MEAN_ENL_GAIN", translate("Speckless", "Mean gain of ENL")),
-            ("MEAN_RATIO", translate("Speckless", "Mean of the ratio")),
-            ("VARIANCE_RATIO", translate("Speckless", "Variance of the ratio")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, title))
-        self.addOutput(
-            QgsProcessingOutputString(self.DOMAIN_USED, translate("Speckless", "Domain used"))
+        self.add_figures(
+            [
+                ("COUNT", translate("Speckless", "Areas measured")),
+                ("PIXELS", translate("Speckless", "Pixels measured")),
+                ("MEAN_ENL", translate("Speckless", "Mean ENL")),
+                ("MEDIAN_ENL", translate("Speckless", "Median ENL")),
+                ("MEAN_CX", translate("Speckless", "Mean coefficient of variation")),
+                ("MEAN_CORRELATION_X", translate("Speckless", "Mean correlation in rows")),
+                ("MEAN_CORRELATION_Y", translate("Speckless", "Mean correlation in columns")),
+                ("MEAN_ENL_DESPECKLED", translate("Speckless", "Mean ENL after despeckling")),
+                ("MEAN_ENL_GAIN", translate("Speckless", "Mean gain of ENL")),
+                ("MEAN_RATIO", translate("Speckless", "Mean of the ratio")),
+                ("VARIANCE_RATIO", translate("Speckless", "Variance of the ratio")),
+            ],
+            [
+                (self.DOMAIN_USED, translate("Speckless", "Domain used")),
+            ],
         )

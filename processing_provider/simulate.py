@@ -8,14 +8,10 @@ from typing import Any
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingOutputString,
-    QgsProcessingParameterEnum,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import SpecklessError
 from ..plugin.core.speckle_field import MAX_CORRELATION
 from ..plugin.jobs.simulating import OUTPUT_DOMAINS, SimulateJob
 from .base import Progress, told_to_qgis
@@ -31,6 +27,7 @@ _MOST_SEED = 2**31 - 1
 class SimulateAlgorithm(RasterAlgorithm):
     """Makes a `SimulateJob` of the parameters and runs it."""
 
+    GROUP = "quality"
     RESULT_DOMAIN = "RESULT_DOMAIN"
     CORRELATION_X = "CORRELATION_X"
     CORRELATION_Y = "CORRELATION_Y"
@@ -48,12 +45,6 @@ class SimulateAlgorithm(RasterAlgorithm):
         return translate(
             "Speckless", "speckle,simulation,noise,multiplicative,Gamma,SAR,radar,looks,test"
         ).split(",")
-
-    def group(self) -> str:
-        return translate("Speckless", "Quality")
-
-    def groupId(self) -> str:
-        return "quality"
 
     def shortDescription(self) -> str:
         return translate(
@@ -92,59 +83,48 @@ class SimulateAlgorithm(RasterAlgorithm):
                 "without negative values, which is then taken for backscatter.",
             )
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.LOOKS,
-                translate("Speckless", "Looks"),
-                QgsProcessingParameterNumber.Type.Double,
-                1.0,
-                minValue=0.01,
-                maxValue=10000.0,
-            ),
+        self.add_number(
+            self.LOOKS,
+            translate("Speckless", "Looks"),
+            1.0,
             translate(
                 "Speckless", "Any number of white speckle, a whole one up to 100 of correlated."
             ),
+            least=0.01,
+            most=10000.0,
         )
         self.add_domain(translate("Speckless", "That of the input."))
-        self.add(
-            QgsProcessingParameterEnum(
-                self.RESULT_DOMAIN,
-                translate("Speckless", "Domain of the result"),
-                options=list(OUTPUT_DOMAINS),
-                defaultValue="same",
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.RESULT_DOMAIN,
+            translate("Speckless", "Domain of the result"),
+            list(OUTPUT_DOMAINS),
             translate("Speckless", "same is that of the input; of complex values, intensity."),
+            "same",
         )
         for name, title in (
             (self.CORRELATION_X, translate("Speckless", "Correlation of neighbours in a row")),
             (self.CORRELATION_Y, translate("Speckless", "Correlation of neighbours in a column")),
         ):
-            self.add(
-                QgsProcessingParameterNumber(
-                    name,
-                    title,
-                    QgsProcessingParameterNumber.Type.Double,
-                    0.0,
-                    minValue=0.0,
-                    maxValue=MAX_CORRELATION,
-                ),
+            self.add_number(
+                name,
+                title,
+                0.0,
                 translate(
                     "Speckless",
                     "Of the intensity: 0 for white speckle; Sentinel-1 has 0.2 (SLC) to 0.7 "
                     "(resampled products). It falls off as a Gaussian with the distance.",
                 ),
+                least=0.0,
+                most=MAX_CORRELATION,
             )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.SEED,
-                translate("Speckless", "Seed"),
-                QgsProcessingParameterNumber.Type.Integer,
-                0,
-                minValue=0,
-                maxValue=_MOST_SEED,
-            ),
+        self.add_number(
+            self.SEED,
+            translate("Speckless", "Seed"),
+            0,
             translate("Speckless", "The same seed gives the same speckle."),
+            least=0,
+            most=_MOST_SEED,
+            whole=True,
         )
         self.add_creation_options()
         self.add(
@@ -153,25 +133,15 @@ class SimulateAlgorithm(RasterAlgorithm):
             ),
             translate("Speckless", "On the pixels of the input."),
         )
-        self.addOutput(
-            QgsProcessingOutputString(self.DOMAIN_USED, translate("Speckless", "Domain used"))
-        )
+        self.add_figures([], [(self.DOMAIN_USED, translate("Speckless", "Domain used"))])
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            layer = self.input_layer(parameters, context)
-            check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
-            check_choice(
-                self.RESULT_DOMAIN, parameters.get(self.RESULT_DOMAIN), list(OUTPUT_DOMAINS)
-            )
-            output = planned_file(self.OUTPUT, parameters.get(self.OUTPUT))
-            self._job(parameters, context, gdal_source(layer), output).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        layer = self.input_layer(parameters, context)
+        check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
+        check_choice(self.RESULT_DOMAIN, parameters.get(self.RESULT_DOMAIN), list(OUTPUT_DOMAINS))
+        output = planned_file(self.OUTPUT, parameters.get(self.OUTPUT))
+        self._job(parameters, context, gdal_source(layer), output).check()
+        return {self.INPUT: layer}
 
     def _job(
         self, parameters: dict[str, Any], context: QgsProcessingContext, source: str, output: str

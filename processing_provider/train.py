@@ -6,20 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ..plugin.core.errors import InvalidInput, SpecklessError
+from ..plugin.core.errors import InvalidInput
 from ..plugin.core.models.card import ModelCard
 from ..plugin.core.models.registry import find
-from ..plugin.core.recipe import LOSSES
+from ..plugin.core.recipe import LOSSES, Recipe
 from ..plugin.engine.client import Trained
 from ..plugin.jobs.checks import check_positive
 from ..plugin.jobs.training import TrainJob
 from ..plugin.jobs.training_settings import SPECKLES, TRAINABLE, recipe_for
 from ..plugin.toolbelt.settings import Settings
 from .base import Progress, told_to_qgis
-from .checks import check_choice, check_device, destination, is_asked
+from .checks import check_choice, check_device, destination
 from .models import user_folder
 from .network_algorithm import PRECISIONS
 from .raster_algorithm import DOMAINS
@@ -38,6 +38,8 @@ _CHECKPOINT_SECONDS = 30.0
 class TrainAlgorithm(TrainParameters):
     """Makes a `TrainJob` of the parameters and runs it in the engine's process."""
 
+    GROUP = "training"
+
     def name(self) -> str:
         return "train"
 
@@ -51,12 +53,6 @@ class TrainAlgorithm(TrainParameters):
             "own data,despeckle,speckle,SAR,FFDNet,DoPAMINE,reference",
         ).split(",")
 
-    def group(self) -> str:
-        return translate("Speckless", "Training")
-
-    def groupId(self) -> str:
-        return "training"
-
     def shortDescription(self) -> str:
         return translate(
             "Speckless",
@@ -64,27 +60,21 @@ class TrainAlgorithm(TrainParameters):
             "rasters with their references.",
         )
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            for name, options in (
-                (self.DOMAIN, DOMAINS),
-                (self.SPECKLE, list(SPECKLES)),
-                (self.ARCHITECTURE, list(TRAINABLE)),
-                (self.LOSS, list(LOSSES)),
-                (self.HALF, HALVES),
-                (self.PRECISION, PRECISIONS[:3]),
-            ):
-                check_choice(name, parameters.get(name), options)
-            check_device(self.parameterAsString(parameters, self.DEVICE, context))
-            model = destination(parameters.get(self.MODEL_OUTPUT))
-            job = self._job_from(parameters, context, model, in_engine=bool(model))
-            replace(job, report=destination(parameters.get(self.REPORT))).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues(parameters, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        for name, options in (
+            (self.DOMAIN, DOMAINS),
+            (self.SPECKLE, list(SPECKLES)),
+            (self.ARCHITECTURE, list(TRAINABLE)),
+            (self.LOSS, list(LOSSES)),
+            (self.HALF, HALVES),
+            (self.PRECISION, PRECISIONS[:3]),
+        ):
+            check_choice(name, parameters.get(name), options)
+        check_device(self.parameterAsString(parameters, self.DEVICE, context))
+        model = destination(parameters.get(self.MODEL_OUTPUT))
+        job = self._job_from(parameters, context, model, in_engine=bool(model))
+        replace(job, report=destination(parameters.get(self.REPORT))).check()
+        return {}
 
     def prepareAlgorithm(
         self,
@@ -92,10 +82,7 @@ class TrainAlgorithm(TrainParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> bool:
-        # QGIS 3.22 does not ask by itself when run by qgis_process or from a script.
-        ready, problem = self.canExecute()
-        if not ready:
-            raise QgsProcessingException(problem)
+        self.need_python()
         with told_to_qgis():
             model = self.parameterAsFileOutput(parameters, self.MODEL_OUTPUT, context)
             self._job = self._job_from(parameters, context, model)
@@ -107,8 +94,7 @@ class TrainAlgorithm(TrainParameters):
         context: QgsProcessingContext,
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
-        asked = is_asked(parameters.get(self.REPORT))
-        report = self.parameterAsFileOutput(parameters, self.REPORT, context) if asked else ""
+        report = self.asked_file(parameters, self.REPORT, context)
         adds = self.parameterAsBool(parameters, self.ADD_TO_MODELS, context)
         progress = Progress(feedback)
         with told_to_qgis():
@@ -147,68 +133,34 @@ class TrainAlgorithm(TrainParameters):
         model: str,
         in_engine: bool = True,
     ) -> TrainJob:
-        def number(name: str) -> float:
-            return self.parameterAsDouble(parameters, name, context)
-
-        def whole(name: str) -> int:
-            return self.parameterAsInt(parameters, name, context)
-
-        def choice(name: str) -> str:
-            return self.parameterAsEnumString(parameters, name, context)
-
-        def text(name: str) -> str:
-            return self.parameterAsString(parameters, name, context)
-
+        given = _Given(self, parameters, context)
         looks = self.optional_number(parameters, self.LOOKS, context)
         check_positive(self.LOOKS, looks)
-        seconds, steps = 60 * number(self.MINUTES), self._steps(parameters, context)
+        seconds, steps = 60 * given.number(self.MINUTES), self._steps(parameters, context)
         if not seconds and not steps:
             raise InvalidInput(
                 translate("Speckless", "Give MINUTES, STEPS or both: else it would never end.")
             )
         settings = Settings.load()
         folders = settings.model_folders()
-        parent = self.parameterAsFile(parameters, self.MODEL_FILE, context)
-        parent = parent or str(parameters.get(self.PARENT) or "")
-        card = None
-        if parent:
-            is_file = parent.endswith(".safetensors")
-            card = ModelCard.read(parent if is_file else find(parent, folders))
-        span = number(self.LOOKS_FROM), number(self.LOOKS_TO)
-        architecture = choice(self.ARCHITECTURE)
-        recipe = recipe_for(
-            id=_model_id(model, card.architecture if card else architecture),
-            title=text(self.TITLE),
-            architecture=architecture,
-            arguments=text(self.ARGUMENTS),
-            parent=parent,
-            parent_card=card,
-            loss=choice(self.LOSS),
-            looks=span,
-            speckle=choice(self.SPECKLE),
-            stretch=self.parameterAsBool(parameters, self.STRETCH, context),
-            patch=whole(self.PATCH),
-            batch=whole(self.BATCH),
-            learning_rate=number(self.LEARNING_RATE),
-            seed=whole(self.SEED),
-        )
+        recipe = self._recipe(parameters, context, model, folders)
         return TrainJob(
             recipe,
-            images=text(self.CLEAN_FOLDER),
+            images=given.text(self.CLEAN_FOLDER),
             output=model,
             noisy=self._rasters(parameters, self.NOISY, context),
             references=self._rasters(parameters, self.REFERENCES, context),
-            noisy_folder=text(self.NOISY_FOLDER),
-            reference_folder=text(self.REFERENCE_FOLDER),
-            domain=choice(self.DOMAIN),
+            noisy_folder=given.text(self.NOISY_FOLDER),
+            reference_folder=given.text(self.REFERENCE_FOLDER),
+            domain=given.choice(self.DOMAIN),
             looks=looks,
-            validation_share=number(self.VALIDATION),
-            validation_looks=sorted(set(span)),
+            validation_share=given.number(self.VALIDATION),
+            validation_looks=sorted({given.number(self.LOOKS_FROM), given.number(self.LOOKS_TO)}),
             steps=steps,
             budget_seconds=seconds,
-            half=choice(self.HALF),
+            half=given.choice(self.HALF),
             device=self.device(parameters, context),
-            precision=choice(self.PRECISION),
+            precision=given.choice(self.PRECISION),
             checkpoint_seconds=_CHECKPOINT_SECONDS,
             report_seconds=max(_LEAST_SECONDS, seconds / _POINTS),
             in_engine=in_engine,
@@ -217,6 +169,38 @@ class TrainAlgorithm(TrainParameters):
             keep_checkpoint=False,
             temporary=not destination(parameters.get(self.MODEL_OUTPUT)),
             card_beside=False,
+        )
+
+    def _recipe(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        model: str,
+        folders: list[Path],
+    ) -> Recipe:
+        given = _Given(self, parameters, context)
+        parent = self.parameterAsFile(parameters, self.MODEL_FILE, context)
+        parent = parent or str(parameters.get(self.PARENT) or "")
+        card = None
+        if parent:
+            is_file = parent.endswith(".safetensors")
+            card = ModelCard.read(parent if is_file else find(parent, folders))
+        architecture = given.choice(self.ARCHITECTURE)
+        return recipe_for(
+            id=_model_id(model, card.architecture if card else architecture),
+            title=given.text(self.TITLE),
+            architecture=architecture,
+            arguments=given.text(self.ARGUMENTS),
+            parent=parent,
+            parent_card=card,
+            loss=given.choice(self.LOSS),
+            looks=(given.number(self.LOOKS_FROM), given.number(self.LOOKS_TO)),
+            speckle=given.choice(self.SPECKLE),
+            stretch=self.parameterAsBool(parameters, self.STRETCH, context),
+            patch=given.whole(self.PATCH),
+            batch=given.whole(self.BATCH),
+            learning_rate=given.number(self.LEARNING_RATE),
+            seed=given.whole(self.SEED),
         )
 
     def _steps(self, parameters: dict[str, Any], context: QgsProcessingContext) -> int:
@@ -236,3 +220,27 @@ def _model_id(output: str, architecture: str) -> str:
     """Id of the model: the file's name, or one of the network for a temporary file."""
     name = Path(output).stem
     return name if name and name != TrainParameters.MODEL_OUTPUT else f"{architecture}-own"
+
+
+class _Given:
+    """What the user gave for a parameter, or its default."""
+
+    def __init__(
+        self,
+        algorithm: TrainParameters,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+    ) -> None:
+        self._algorithm, self._parameters, self._context = algorithm, parameters, context
+
+    def number(self, name: str) -> float:
+        return self._algorithm.parameterAsDouble(self._parameters, name, self._context)
+
+    def whole(self, name: str) -> int:
+        return self._algorithm.parameterAsInt(self._parameters, name, self._context)
+
+    def choice(self, name: str) -> str:
+        return self._algorithm.parameterAsEnumString(self._parameters, name, self._context)
+
+    def text(self, name: str) -> str:
+        return self._algorithm.parameterAsString(self._parameters, name, self._context)

@@ -6,15 +6,11 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterMultipleLayers,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
 from qgis.PyQt.QtCore import QCoreApplication
@@ -110,29 +106,6 @@ class TrainParameters(NetworkAlgorithm):
         behavior = QgsProcessingParameterFile.Behavior.Folder
         self.add(QgsProcessingParameterFile(name, title, behavior, optional=True), help)
 
-    def _add_choice(
-        self, name: str, title: str, options: list[str], help: str, default: str = ""
-    ) -> None:
-        self.add(
-            QgsProcessingParameterEnum(
-                name, title, options=options, defaultValue=default or options[0],
-                usesStaticStrings=True,
-            ),
-            help,
-        )  # fmt: skip
-
-    def _add_number(
-        self, name: str, title: str, default: float | None, help: str, advanced: bool = False,
-        least: float = 0.0, most: float = 1e9,
-    ) -> None:  # fmt: skip
-        kinds = QgsProcessingParameterNumber.Type
-        whole = name in (self.STEPS, self.PATCH, self.BATCH, self.SEED)
-        parameter: QgsProcessingParameterDefinition = QgsProcessingParameterNumber(
-            name, title, kinds.Integer if whole else kinds.Double, default,
-            optional=default is None, minValue=least, maxValue=most,
-        )  # fmt: skip
-        self.add(parameter, help, advanced)
-
     def _add_data(self) -> None:
         self._add_folder(
             self.CLEAN_FOLDER,
@@ -177,7 +150,7 @@ class TrainParameters(NetworkAlgorithm):
 
     def _add_speckle(self) -> None:
         self.add_looks(translate("Speckless", "Of the noisy rasters."))
-        self._add_choice(
+        self.add_choice(
             self.SPECKLE,
             translate("Speckless", "Simulated speckle"),
             list(SPECKLES),
@@ -188,16 +161,22 @@ class TrainParameters(NetworkAlgorithm):
                 "between pixels, as in most papers.",
             ),
         )
-        self._add_number(
-            self.LOOKS_FROM, translate("Speckless", "Simulated looks, from"), 1.0,
+        self.add_number(
+            self.LOOKS_FROM,
+            translate("Speckless", "Simulated looks, from"),
+            1.0,
             translate("Speckless", "The lowest number of looks the model is to serve."),
-            least=0.1, most=1000.0,
-        )  # fmt: skip
-        self._add_number(
-            self.LOOKS_TO, translate("Speckless", "Simulated looks, to"), 8.0,
+            least=0.1,
+            most=1000.0,
+        )
+        self.add_number(
+            self.LOOKS_TO,
+            translate("Speckless", "Simulated looks, to"),
+            8.0,
             translate("Speckless", "The highest; it may equal the lowest."),
-            least=0.1, most=1000.0,
-        )  # fmt: skip
+            least=0.1,
+            most=1000.0,
+        )
         self.add(
             QgsProcessingParameterBoolean(
                 self.STRETCH, translate("Speckless", "Stretch pictures over decades"), True
@@ -210,7 +189,7 @@ class TrainParameters(NetworkAlgorithm):
         )
 
     def _add_network(self) -> None:
-        self._add_choice(
+        self.add_choice(
             self.ARCHITECTURE,
             translate("Speckless", "Network"),
             list(TRAINABLE),
@@ -237,7 +216,7 @@ class TrainParameters(NetworkAlgorithm):
             ),
             translate("Speckless", "Used instead of the model above."),
         )
-        self._add_choice(
+        self.add_choice(
             self.LOSS,
             translate("Speckless", "Loss"),
             list(LOSSES),
@@ -250,26 +229,38 @@ class TrainParameters(NetworkAlgorithm):
         )
 
     def _add_course(self) -> None:
-        self._add_number(
-            self.MINUTES, translate("Speckless", "Time (minutes, 0 for no limit)"), 30.0,
+        self.add_number(
+            self.MINUTES,
+            translate("Speckless", "Time (minutes, 0 for no limit)"),
+            30.0,
             translate(
                 "Speckless",
                 "The schedule is made as long as the first steps show this time to allow.",
             ),
-        )  # fmt: skip
-        self._add_number(
-            self.STEPS, translate("Speckless", "Steps, at most"), None,
-            translate("Speckless", "Length of the schedule, as far as the time allows."), least=1,
-        )  # fmt: skip
-        self._add_number(
-            self.VALIDATION, translate("Speckless", "Share held out"), 0.1,
+            least=0,
+            most=1e9,
+        )
+        self.add_number(
+            self.STEPS,
+            translate("Speckless", "Steps, at most"),
+            None,
+            translate("Speckless", "Length of the schedule, as far as the time allows."),
+            least=1,
+            most=1e9,
+            whole=True,
+        )
+        self.add_number(
+            self.VALIDATION,
+            translate("Speckless", "Share held out"),
+            0.1,
             translate(
                 "Speckless",
                 "Images, or of few images their lower parts, that are not learnt from but show how "
                 "good the model is on others.",
             ),
+            least=0,
             most=0.9,
-        )  # fmt: skip
+        )
         self.add(
             QgsProcessingParameterBoolean(
                 self.ADD_TO_MODELS, translate("Speckless", "Add the model to the list"), False
@@ -296,31 +287,50 @@ class TrainParameters(NetworkAlgorithm):
             ),
         ):  # fmt: skip
             self.add(QgsProcessingParameterString(name, title, optional=True), help, advanced=True)
-        self._add_number(
-            self.PATCH, translate("Speckless", "Side of a patch (pixels)"), 64,
+        self.add_number(
+            self.PATCH,
+            translate("Speckless", "Side of a patch (pixels)"),
+            64,
             translate("Speckless", "Images must hold patches; take less for small ones."),
-            advanced=True, least=16, most=512,
-        )  # fmt: skip
-        self._add_number(
-            self.BATCH, translate("Speckless", "Patches in a step"), 16,
+            least=16,
+            most=512,
+            whole=True,
+            advanced=True,
+        )
+        self.add_number(
+            self.BATCH,
+            translate("Speckless", "Patches in a step"),
+            16,
             translate("Speckless", "Memory and the time of a step grow with it."),
-            advanced=True, least=1, most=1024,
-        )  # fmt: skip
-        self._add_number(
-            self.LEARNING_RATE, translate("Speckless", "Learning rate"), 1e-3,
+            least=1,
+            most=1024,
+            whole=True,
+            advanced=True,
+        )
+        self.add_number(
+            self.LEARNING_RATE,
+            translate("Speckless", "Learning rate"),
+            1e-3,
             translate(
                 "Speckless",
                 "Of the Adam optimiser, at its highest. Lower it where the training diverges, or "
                 "to go on from a good model.",
             ),
-            advanced=True, most=1.0,
-        )  # fmt: skip
-        self._add_number(
-            self.SEED, translate("Speckless", "Seed"), 0,
+            least=0,
+            most=1.0,
+            advanced=True,
+        )
+        self.add_number(
+            self.SEED,
+            translate("Speckless", "Seed"),
+            0,
             translate("Speckless", "Of all that is random; the same gives the same."),
-            advanced=True, most=2**31 - 1,
-        )  # fmt: skip
-        self._add_choice(
+            least=0,
+            most=2**31 - 1,
+            whole=True,
+            advanced=True,
+        )
+        self.add_choice(
             self.HALF,
             translate("Speckless", "Half precision on disk"),
             HALVES,
@@ -340,29 +350,22 @@ class TrainParameters(NetworkAlgorithm):
             ),
             translate("Speckless", "Weights and a card that tells data, recipe and figures."),
         )
-        self.add(
-            QgsProcessingParameterFileDestination(
-                self.REPORT,
-                translate("Speckless", "Report"),
-                translate("Speckless", "HTML files (*.html)"),
-                optional=True,
-                createByDefault=False,
-            ),
+        self.add_report(
             translate(
                 "Speckless",
                 "One HTML file to read and print: curves of loss and held-out figures, samples "
                 "before and after, settings, the card.",
             ),
         )
-        for name, title in (
-            (self.STEPS_DONE, translate("Speckless", "Steps done")),
-            (self.HELD_OUT_LOSS, translate("Speckless", "Held-out loss")),
-            (self.LOG_RMSE, translate("Speckless", "Held-out log-RMSE")),
-            (self.PSNR, translate("Speckless", "Held-out PSNR")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, title))
-        for name, title in (
-            (self.MODEL_ID, translate("Speckless", "Name of the model")),
-            (self.DEVICE_USED, translate("Speckless", "Device used")),
-        ):
-            self.addOutput(QgsProcessingOutputString(name, title))
+        self.add_figures(
+            [
+                (self.STEPS_DONE, translate("Speckless", "Steps done")),
+                (self.HELD_OUT_LOSS, translate("Speckless", "Held-out loss")),
+                (self.LOG_RMSE, translate("Speckless", "Held-out log-RMSE")),
+                (self.PSNR, translate("Speckless", "Held-out PSNR")),
+            ],
+            [
+                (self.MODEL_ID, translate("Speckless", "Name of the model")),
+                (self.DEVICE_USED, translate("Speckless", "Device used")),
+            ],
+        )

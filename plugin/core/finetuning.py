@@ -86,7 +86,7 @@ class FineTuner:
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         self.relative = recipe.weighting == "relative" or (
-            recipe.weighting == "auto" and model.card.scale == "geometric"
+            recipe.weighting == "auto" and model.card.for_radar
         )
         self._log_scale: nn.Parameter | None = None
         self.tuned = self._choose()

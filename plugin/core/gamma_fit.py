@@ -174,21 +174,21 @@ def histogram(
     share = len(log_values) / n
     bins = int(min(max(2 * n ** (1 / 3), 10), 100))
     if domain == "db":
-        low, high = _bulk(log_values, 6.0, 4.0)
-        counts, _ = _counts(log_values, low, high, bins)
-        edges = np.linspace(low, high, bins + 1)
+        values, (low, high) = log_values, _bulk(log_values, 6.0, 4.0)
+    else:
+        values, (low, high) = scaled, _bulk(scaled, 5.0, 6.0)
+        if domain == "amplitude":
+            values, low, high = np.sqrt(scaled), math.sqrt(low), math.sqrt(high)
+    counts, _ = _counts(values, low, high, bins)
+    edges = np.linspace(low, high, bins + 1)
+    # Intensity over the mean of what is above zero, which the law is of.
+    if domain == "db":
         relative = np.exp(edges)
         edges = (edges + math.log(mean / share)) / _NEPERS_PER_DB
     elif domain == "amplitude":
-        low, high = (math.sqrt(end) for end in _bulk(scaled, 5.0, 6.0))
-        counts, _ = _counts(np.sqrt(scaled), low, high, bins)
-        edges = np.linspace(low, high, bins + 1)
         relative = edges**2 * share
         edges = edges * math.sqrt(mean)
     else:
-        low, high = _bulk(scaled, 5.0, 6.0)
-        counts, _ = _counts(scaled, low, high, bins)
-        edges = np.linspace(low, high, bins + 1)
         relative = edges * share
         edges = edges * mean
     width = np.diff(edges)

@@ -103,7 +103,7 @@ class PatchTuner:
         self.device = torch.device(device)
         self.model = model.to(self.device).eval()
         # Of logarithms where scenes span decades: bright targets would be all of the loss.
-        self.relative = model.card.scale == "geometric"
+        self.relative = model.card.for_radar
         self.tuned = self._choose()
         self.optimizer = torch.optim.Adam(self.tuned, lr=recipe.rate)
         images = [self._prepare(scene, index) for index, scene in enumerate(scenes)]

@@ -305,9 +305,7 @@ class TrainingRun:
         )
         try:
             Path(self.output).parent.mkdir(parents=True, exist_ok=True)
-            return save_model(
-                self.output, trainer.model, card, torch.float16 if half else torch.float32
-            )
+            return save_model(self.output, trainer.model, card, "half" if half else "single")
         except Exception as error:  # safetensors has an error class of its own
             reason = getattr(error, "strerror", None) or str(error)
             raise ModelError(

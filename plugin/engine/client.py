@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import Cancelled, EngineError, InvalidInput
+from ..core.errors import EngineError, InvalidInput
 from ..core.models import registry
 from ..core.models.card import ModelCard
 from ..core.tuning import Scene
-from .conversation import POLL_SECONDS, Conversation, IsCancelled, Ticket
+from .conversation import Conversation, IsCancelled, Ticket
 from .interpreter import cure, find_python
 from .limits import Limits
 from .protocol import Hello
+from .reservation import Reservation
 from .shared_memory import TileLayout
 from .tiles import (
     Loaded,
@@ -44,8 +42,6 @@ __all__ = [
     "TrainingRequest",
     "Tuned",
     "TuningRequest",
-    "limit_shared_engine",
-    "shared_engine",
 ]
 
 _WEIGHTS = ".safetensors"
@@ -88,7 +84,7 @@ class Engine:
         self.limits = Limits(threads, memory)
         self.slots = slots
         self._conversation = Conversation(slots, idle_seconds)
-        self._reservation = threading.RLock()
+        self._reservation = Reservation()
         self._last_loaded: Loaded | None = None
 
     def __enter__(self) -> Engine:
@@ -107,25 +103,35 @@ class Engine:
         """Process id of the worker; None while there is none."""
         return self._conversation.pid
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a job waits for the engine, other than those that give way."""
+        return self._reservation.is_wanted
+
     @contextmanager
-    def reserve(self, is_cancelled: IsCancelled | None = None) -> Iterator[Engine]:
+    def reserve(
+        self, is_cancelled: IsCancelled | None = None, gives_way: bool = False
+    ) -> Iterator[Engine]:
         """Hold the engine for one job; others wait. Leaving drops what was not fetched.
+
+        Parameters
+        ----------
+        is_cancelled : callable, optional
+        gives_way : bool
+            Let all others that wait go first. Such a job is to leave when it `is_wanted`.
 
         Raises
         ------
         Cancelled
             When cancelled while waiting.
         """
-        while not self._reservation.acquire(timeout=POLL_SECONDS):
-            if is_cancelled is not None and is_cancelled():
-                raise Cancelled("Stopped while waiting for the engine.")
-        try:
+        with self._reservation.hold(is_cancelled, gives_way):
             self._conversation.hold(+1)
-            yield self
-        finally:
-            if self._conversation.hold(-1) == 0:
-                self._conversation.rest()
-            self._reservation.release()
+            try:
+                yield self
+            finally:
+                if self._conversation.hold(-1) == 0:
+                    self._conversation.rest()
 
     def start(self, is_cancelled: IsCancelled | None = None) -> Hello:
         """Start the worker unless it runs, and return what it found.
@@ -384,67 +390,3 @@ class Engine:
             if same == (loaded.path, loaded.device, loaded.precision):
                 return last
         return self.load(loaded.path, loaded.device, loaded.precision, is_cancelled)
-
-
-_shared: Engine | None = None
-_shared_limits = Limits()
-_shared_lock = threading.Lock()
-
-
-@contextmanager
-def shared_engine(
-    python: str | None = None,
-    is_cancelled: IsCancelled | None = None,
-    threads: int | None = None,
-) -> Iterator[Engine]:
-    """Hold the one engine of this process, which keeps its models hot between jobs.
-
-    Parameters
-    ----------
-    python : str, optional
-        Interpreter to use; another than the last time restarts the worker.
-    is_cancelled : callable, optional
-        Asked while another job holds the engine.
-    threads : int, optional
-        CPU threads in place of those of `limit_shared_engine`; another number than the last time
-        restarts the worker.
-
-    Raises
-    ------
-    Cancelled
-        When cancelled while waiting.
-    """
-    global _shared
-    with _shared_lock:
-        if _shared is None:
-            _shared = Engine()
-            atexit.register(_shared.close)
-        engine = _shared
-    with engine.reserve(is_cancelled):
-        engine.python = python
-        engine.limits = replace(_shared_limits, threads=threads or _shared_limits.threads)
-        yield engine
-
-
-def limit_shared_engine(threads: int | None, memory: int | None) -> None:
-    """Bound the shared worker from its next use on.
-
-    Parameters
-    ----------
-    threads : int or None
-        CPU threads; None for torch's own choice.
-    memory : int or None
-        MiB it may take; None for no bound.
-
-    Raises
-    ------
-    InvalidInput
-    """
-    global _shared_limits
-    _shared_limits = Limits(threads, memory)
-
-
-def close_shared_engine() -> None:
-    """End the shared worker, if there is one; the plugin calls this when it is unloaded."""
-    if _shared is not None:
-        _shared.close()

@@ -8,7 +8,6 @@ from qgis.PyQt.QtCore import QCoreApplication, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QKeySequence
 from qgis.PyQt.QtWidgets import (
     QAction,
-    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QMenu,
@@ -18,7 +17,7 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from .map_tools import FREEHAND, POLYGON, RECTANGLE
-from .widgets import caption, theme_icon, tool_button
+from .widgets import caption, keep_narrow, theme_icon, tool_button
 
 translate = QCoreApplication.translate
 
@@ -84,10 +83,7 @@ class AreaTools(QWidget):
         self.layers = QgsMapLayerComboBox()
         self.layers.setFilters(QgsMapLayerProxyModel.Filter.PolygonLayer)
         self.layers.setAllowEmptyLayer(True)
-        self.layers.setMinimumContentsLength(8)
-        self.layers.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        keep_narrow(self.layers, 8)
         self.layers.setToolTip(
             translate(
                 "Speckless",

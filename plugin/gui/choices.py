@@ -16,6 +16,7 @@ from ..jobs.preview import PreviewRequest
 from ..toolbelt.settings import Settings
 
 ALGORITHM = "speckless:despeckle"
+TUNING_ALGORITHM = "speckless:finetune"
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,31 @@ class Choices:
             "LOOKS": self.looks,
             "KNOB": None if self.turn == 1 else self.knob,
             "OUTPUT": output or "TEMPORARY_OUTPUT",
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def tuning_parameters(
+        self, depth: str, extent: str, area: str, by_path: bool = False
+    ) -> dict[str, Any]:
+        """A fine-tuning as parameters of its algorithm; see `tuning_job`.
+
+        Parameters
+        ----------
+        depth : str
+        extent, area : str
+            EXTENT and TRAINING_AREA; "" for none.
+        """
+        values: dict[str, Any] = {
+            "INPUT": self.path if by_path else self.layer_id,
+            "BANDS": None if self.bands == 1 else [self.band],
+            "MODEL": self.model,
+            "DOMAIN": None if self.domain == "auto" else self.domain,
+            "LOOKS": self.looks,
+            "KNOB": self.knob,
+            "EXTENT": extent or None,
+            "TRAINING_AREA": area or None,
+            "DEPTH": depth,
+            "MODEL_OUTPUT": "TEMPORARY_OUTPUT",
         }
         return {name: value for name, value in values.items() if value is not None}
 

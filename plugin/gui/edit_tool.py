@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qgis.core import QgsCsException, QgsGeometry, QgsPointXY, QgsVectorLayer, QgsWkbTypes
-from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsRubberBand
+from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsRubberBand
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QEvent, QObject, QPoint, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence
+from qgis.PyQt.QtGui import QKeyEvent, QKeySequence
 
-_COLOUR = QColor("#ffd166")
+from .canvas_tool import CanvasTool
+
 _NEAR = 9  # pixels of the screen within which a corner or a side is meant
 _FEWEST = 4  # vertices of a ring, its first one counted twice
 
@@ -34,7 +35,7 @@ class _Drag:
     geometry: QgsGeometry
 
 
-class AreaEditTool(QgsMapTool):
+class AreaEditTool(CanvasTool):
     """Drags corners and whole areas; a double click on a side adds a corner, Delete takes one.
 
     Esc gives a drag up, Ctrl+Z undoes the last change. Locked areas stay as they are.
@@ -50,8 +51,6 @@ class AreaEditTool(QgsMapTool):
     moved = pyqtSignal(object, object)  # feature id, QgsGeometry in the layer's CRS
     picked = pyqtSignal(object)  # feature id
     refused = pyqtSignal(object)  # feature id of a locked area
-    undo_asked = pyqtSignal(bool)  # True: redo
-    left = pyqtSignal()
 
     def __init__(
         self,
@@ -59,49 +58,25 @@ class AreaEditTool(QgsMapTool):
         areas: Callable[[], tuple[QgsVectorLayer | None, list[Editable]]],
     ) -> None:
         super().__init__(canvas)
-        self._canvas, self._areas = canvas, areas
+        self._areas = areas
         self._drag: _Drag | None = None
         self._hovered: tuple[Editable, int] | None = None
         self._known: tuple[QgsVectorLayer | None, list[Editable]] = (None, [])
-        self._band = self._rubber_band(QgsWkbTypes.GeometryType.PolygonGeometry, 2)
-        self._handles = self._rubber_band(QgsWkbTypes.GeometryType.PointGeometry, 2)
+        self._band = self._rubber_band(QgsWkbTypes.GeometryType.PolygonGeometry, 0)
+        self._handles = self._rubber_band(QgsWkbTypes.GeometryType.PointGeometry, 0)
         self._handles.setIcon(QgsRubberBand.IconType.ICON_FULL_BOX)
         self._handles.setIconSize(8)
         self.setCursor(Qt.CursorShape.ArrowCursor)
 
-    def _rubber_band(self, kind: QgsWkbTypes.GeometryType, width: int) -> QgsRubberBand:
-        band = QgsRubberBand(self._canvas, kind)
-        band.setStrokeColor(_COLOUR)
-        band.setSecondaryStrokeColor(QColor(0, 0, 0, 160))
-        band.setFillColor(QColor(0, 0, 0, 0))
-        band.setWidth(width)
-        return band
-
     def activate(self) -> None:
         """Called by the canvas when the tool is chosen."""
         super().activate()
-        self._canvas.installEventFilter(self)
-        self._canvas.setFocus()
         self.show_handles()
 
     def deactivate(self) -> None:
         """Called by the canvas when another tool is chosen."""
-        self._canvas.removeEventFilter(self)
-        self.reset()
         self._handles.reset(QgsWkbTypes.GeometryType.PointGeometry)
         super().deactivate()
-        self.left.emit()
-
-    def close(self) -> None:
-        """Take everything off the canvas."""
-        self.reset()
-        self._canvas.removeEventFilter(self)
-        if self._canvas.mapTool() is self:
-            self._canvas.unsetMapTool(self)
-        scene = self._canvas.scene()
-        if scene is not None:
-            scene.removeItem(self._band)
-            scene.removeItem(self._handles)
 
     def reset(self) -> None:
         """Give up a drag."""

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qgis.core import QgsSettings
-from qgis.PyQt.QtCore import QCoreApplication, Qt, pyqtSignal
+from qgis.PyQt.QtCore import QCoreApplication, pyqtSignal
 from qgis.PyQt.QtGui import QKeySequence
 from qgis.PyQt.QtWidgets import (
     QAction,
-    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
-    QProgressBar,
     QPushButton,
-    QSizePolicy,
     QWidget,
 )
 
 from ..toolbelt.settings import GROUP
 from .course_chart import CourseChart, Point
-from .widgets import Section, caption, note, theme_icon, tool_button
+from .widgets import RunningRow, Section, caption, combo, note, theme_icon, tool_button
 
 translate = QCoreApplication.translate
 
@@ -45,7 +42,12 @@ class FineTuneSection(Section):
         self.box.addWidget(self.start)
         self.reason = note()
         self.box.addWidget(self.reason)
-        self._add_progress()
+        self._running = RunningRow(
+            translate("Speckless", "Ca&ncel"),
+            translate("Speckless", "Stop; the same tuning goes on from there the next time"),
+        )
+        self.progress, self.stop = self._running.progress, self._running.stop
+        self.box.addWidget(self._running)
         self.chart = CourseChart()
         self.box.addWidget(self.chart)
         self.outcome = note()
@@ -62,7 +64,7 @@ class FineTuneSection(Section):
 
     def _add_choices(self) -> None:
         settings = QgsSettings()
-        self.sources = _combo(
+        self.sources = combo(
             (
                 (VISIBLE, translate("Speckless", "Visible part of the layer"), ""),
                 (AREAS, translate("Speckless", "Areas drawn"), ""),
@@ -74,7 +76,7 @@ class FineTuneSection(Section):
                 "Pixels the network learns from, without a clean image: those that matter to you",
             )
         )
-        self.depths = _combo(
+        self.depths = combo(
             (
                 (
                     "full",
@@ -95,36 +97,21 @@ class FineTuneSection(Section):
         )
         self.depths.setToolTip(translate("Speckless", "How much of the network is tuned"))
         grid = self.add_form()
-        for row, (text, combo, key) in enumerate(
+        for row, (text, box, key) in enumerate(
             (
                 (translate("Speckless", "&Learn from"), self.sources, "tune_on"),
                 (translate("Speckless", "&Tune"), self.depths, "tune_depth"),
             )
         ):
-            grid.addWidget(caption(text, combo), row, 0)
-            grid.addWidget(combo, row, 1)
-            stored = combo.findData(settings.value(f"{GROUP}/dock/{key}", "", type=str))
-            combo.setCurrentIndex(max(stored, 0))
-            combo.activated.connect(
-                lambda _, combo=combo, key=key: QgsSettings().setValue(
-                    f"{GROUP}/dock/{key}", combo.currentData()
+            grid.addWidget(caption(text, box), row, 0)
+            grid.addWidget(box, row, 1)
+            stored = box.findData(settings.value(f"{GROUP}/dock/{key}", "", type=str))
+            box.setCurrentIndex(max(stored, 0))
+            box.activated.connect(
+                lambda _, box=box, key=key: QgsSettings().setValue(
+                    f"{GROUP}/dock/{key}", box.currentData()
                 )
             )
-
-    def _add_progress(self) -> None:
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 1000)
-        self.progress.setFormat("%p %")
-        self.stop = QPushButton(theme_icon("mActionStop"), translate("Speckless", "Ca&ncel"))
-        self.stop.setToolTip(
-            translate("Speckless", "Stop; the same tuning goes on from there the next time")
-        )
-        self._running = QWidget()
-        row = QHBoxLayout(self._running)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.progress, 1)
-        row.addWidget(self.stop)
-        self.box.addWidget(self._running)
 
     def _add_trial(self) -> None:
         self.tuned = QAction(
@@ -184,7 +171,7 @@ class FineTuneSection(Section):
     @property
     def is_running(self) -> bool:
         """Whether a tuning is shown."""
-        return not self._running.isHidden()
+        return self._running.is_running
 
     def set_knob(self, knob: float | None) -> None:
         """Say at which L it would tune."""
@@ -211,14 +198,12 @@ class FineTuneSection(Section):
 
     def set_running(self, running: bool) -> None:
         """Show progress and the button to stop, or take them away."""
-        self._running.setVisible(running)
-        self.progress.setValue(0)
-        self.stop.setEnabled(True)
+        self._running.set_running(running)
         self._enable()
 
     def show_progress(self, percent: float) -> None:
         """Show how much is done."""
-        self.progress.setValue(round(10 * percent))
+        self._running.show_progress(percent)
 
     def set_points(self, points: Sequence[Point], epochs: int) -> None:
         """Draw the course of the risk; nothing of it where there are no points."""
@@ -249,8 +234,8 @@ class FineTuneSection(Section):
 
     def _enable(self) -> None:
         self.start.setEnabled(not self._problem and not self.is_running)
-        for combo in (self.sources, self.depths):
-            combo.setEnabled(not self.is_running)
+        for box in (self.sources, self.depths):
+            box.setEnabled(not self.is_running)
 
     def _on_tuned(self, on: bool) -> None:
         if not self._quiet:
@@ -262,15 +247,3 @@ class FineTuneSection(Section):
     def _on_keep(self) -> None:
         if self.keep.isEnabled():
             self.keep_asked.emit(self.name.text())
-
-
-def _combo(entries: Sequence[tuple[str, str, str]]) -> QComboBox:
-    """Box of (key, title, tip) that does not force the panel wide."""
-    combo = QComboBox()
-    for key, title, tip in entries:
-        combo.addItem(title, key)
-        combo.setItemData(combo.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-    combo.setMinimumContentsLength(6)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return combo

@@ -9,11 +9,9 @@ from qgis.PyQt.QtCore import QCoreApplication, QEvent, QObject, Qt, pyqtSignal
 from qgis.PyQt.QtGui import QKeySequence
 from qgis.PyQt.QtWidgets import (
     QAction,
-    QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
     QProgressBar,
-    QSizePolicy,
     QSlider,
     QStyle,
     QStyleOptionSlider,
@@ -23,7 +21,7 @@ from qgis.PyQt.QtWidgets import (
 from ..jobs.knob_search import RiskCurve
 from .legend import Legend
 from .risk_plot import RiskPlot
-from .widgets import Section, caption, note, small, theme_icon, tool_button
+from .widgets import Section, button_row, caption, combo, note, small, theme_icon
 
 translate = QCoreApplication.translate
 
@@ -48,6 +46,7 @@ class KnobSection(Section):
         self._looks: float | None = None
         self._has_knob = True
         self._add_switches()
+        self._add_views()
         self._add_knob()
         self._add_buttons()
         for widget in (self.slider, self.value, self.views):
@@ -90,57 +89,48 @@ class KnobSection(Section):
             translate("Speckless", "Original in place of the preview, to compare to and fro"),
         )
         self.original.setEnabled(False)
-        self.views = QComboBox()
-        for key, title, tip in (
+        self.box.addLayout(button_row(self.shortcuts))
+        self.preview.toggled.connect(self._on_preview)
+        self.split.toggled.connect(self.split_toggled)
+        self.original.toggled.connect(self.original_toggled)
+
+    def _add_views(self) -> None:
+        self.views = combo(
             (
-                "despeckled",
-                translate("Speckless", "Despeckled"),
-                translate("Speckless", "In the layer's own style"),
-            ),
-            (
-                "ratio",
-                translate("Speckless", "Ratio"),
-                translate("Speckless", "Input over estimate: should show nothing but speckle"),
-            ),
-            (
-                "difference",
-                translate("Speckless", "Difference"),
-                translate("Speckless", "Input less estimate, in the layer's own unit"),
-            ),
-            (
-                "a",
-                translate("Speckless", "Slope a"),
-                translate("Speckless", "Estimate = a·input + b: near 0 smoothed, near 1 kept"),
-            ),
-            (
-                "b",
-                translate("Speckless", "Bias b"),
-                translate("Speckless", "What the surroundings add, in the layer's own style"),
-            ),
-        ):
-            self.views.addItem(title, key)
-            self.views.setItemData(self.views.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+                (
+                    "despeckled",
+                    translate("Speckless", "Despeckled"),
+                    translate("Speckless", "In the layer's own style"),
+                ),
+                (
+                    "ratio",
+                    translate("Speckless", "Ratio"),
+                    translate("Speckless", "Input over estimate: should show nothing but speckle"),
+                ),
+                (
+                    "difference",
+                    translate("Speckless", "Difference"),
+                    translate("Speckless", "Input less estimate, in the layer's own unit"),
+                ),
+                (
+                    "a",
+                    translate("Speckless", "Slope a"),
+                    translate("Speckless", "Estimate = a·input + b: near 0 smoothed, near 1 kept"),
+                ),
+                (
+                    "b",
+                    translate("Speckless", "Bias b"),
+                    translate("Speckless", "What the surroundings add, in the layer's own style"),
+                ),
+            )
+        )
         self.views.setToolTip(translate("Speckless", "What the preview shows"))
         self.views.setAccessibleName(translate("Speckless", "View"))
-        row = QHBoxLayout()
-        row.setSpacing(2)
-        for action in self.shortcuts:
-            row.addWidget(tool_button(action, text_beside=True))
-        row.addStretch(1)
-        self.box.addLayout(row)
-        self.views.setMinimumContentsLength(6)
-        self.views.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.views.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.legend = Legend()
         grid = self.add_form()
         grid.addWidget(caption(translate("Speckless", "&View"), self.views), 0, 0)
         grid.addWidget(self.views, 0, 1)
         grid.addWidget(self.legend, 1, 1)
-        self.preview.toggled.connect(self._on_preview)
-        self.split.toggled.connect(self.split_toggled)
-        self.original.toggled.connect(self.original_toggled)
         self.views.currentIndexChanged.connect(self._on_view)
 
     def _switch(self, icon: str, title: str, keys: str, tip: str) -> QAction:
@@ -205,12 +195,7 @@ class KnobSection(Section):
         self.reset.setToolTip(
             translate("Speckless", "Back to the true number of looks: the least error on average")
         )
-        row = QHBoxLayout()
-        row.setSpacing(2)
-        for action in (self.auto, self.from_area, self.reset):
-            row.addWidget(tool_button(action, text_beside=True))
-        row.addStretch(1)
-        self.box.addLayout(row)
+        self.box.addLayout(button_row((self.auto, self.from_area, self.reset)))
         self.auto.triggered.connect(self.auto_asked)
         self.from_area.triggered.connect(self.area_asked)
         self.reset.triggered.connect(self._on_reset)

@@ -8,7 +8,7 @@ from qgis.PyQt.QtCore import QCoreApplication, pyqtSignal
 from qgis.PyQt.QtWidgets import QAction, QComboBox, QDoubleSpinBox, QHBoxLayout, QWidget
 
 from ..jobs.scene_cache import Scene
-from .widgets import Section, caption, note, theme_icon, tool_button
+from .widgets import Section, caption, keep_narrow, note, theme_icon, tool_button
 
 translate = QCoreApplication.translate
 
@@ -23,30 +23,40 @@ class LayerSection(Section):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("layer", translate("Speckless", "Layer"), parent)
-        grid = self.add_form()
+        self._grid = self.add_form()
+        self._add_raster()
+        self._add_domains()
+        self._add_looks()
+        self.found = note()
+        self.box.addWidget(self.found)
 
+        self._known = ""
+        # Of a layer that is removed the combo itself tells only by its index.
+        self.layers.layerChanged.connect(self._look)
+        self.layers.currentIndexChanged.connect(self._look)
+        self.bands.bandChanged.connect(self.band_changed)
+        self.domains.activated.connect(self._on_domain)
+        self.looks.valueChanged.connect(self._on_looks)
+        self.estimate.triggered.connect(self._on_estimate)
+
+    def _add_raster(self) -> None:
         self.layers = QgsMapLayerComboBox()
         self.layers.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
         others = [p for p in QgsProviderRegistry.instance().providerList() if p != "gdal"]
         self.layers.setExcludedProviders(others)
         self.layers.setAllowEmptyLayer(False)
-        self.layers.setMinimumContentsLength(8)
-        self.layers.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        keep_narrow(self.layers, 8)
         self.layers.setToolTip(translate("Speckless", "SAR image, with its speckle as it is"))
-        grid.addWidget(caption(translate("Speckless", "&Raster"), self.layers), 0, 0)
-        grid.addWidget(self.layers, 0, 1)
+        self._grid.addWidget(caption(translate("Speckless", "&Raster"), self.layers), 0, 0)
+        self._grid.addWidget(self.layers, 0, 1)
 
         self.bands = QgsRasterBandComboBox()
-        self.bands.setMinimumContentsLength(6)
-        self.bands.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        keep_narrow(self.bands, 6)
         self.bands.setToolTip(translate("Speckless", "Band or polarisation to look at"))
-        grid.addWidget(caption(translate("Speckless", "&Band"), self.bands), 1, 0)
-        grid.addWidget(self.bands, 1, 1)
+        self._grid.addWidget(caption(translate("Speckless", "&Band"), self.bands), 1, 0)
+        self._grid.addWidget(self.bands, 1, 1)
 
+    def _add_domains(self) -> None:
         self.domains = QComboBox()
         for key, title in (
             ("auto", translate("Speckless", "Automatic")),
@@ -59,9 +69,10 @@ class LayerSection(Section):
         self.domains.setToolTip(
             translate("Speckless", "What the pixel values are; everything is computed in intensity")
         )
-        grid.addWidget(caption(translate("Speckless", "&Values"), self.domains), 2, 0)
-        grid.addWidget(self.domains, 2, 1)
+        self._grid.addWidget(caption(translate("Speckless", "&Values"), self.domains), 2, 0)
+        self._grid.addWidget(self.domains, 2, 1)
 
+    def _add_looks(self) -> None:
         self.looks = QDoubleSpinBox()
         self.looks.setRange(0.0, 10000.0)
         self.looks.setDecimals(2)
@@ -83,20 +94,8 @@ class LayerSection(Section):
         row.setSpacing(2)
         row.addWidget(self.looks, 1)
         row.addWidget(tool_button(self.estimate))
-        grid.addWidget(caption(translate("Speckless", "L&ooks"), self.looks), 3, 0)
-        grid.addLayout(row, 3, 1)
-
-        self.found = note()
-        self.box.addWidget(self.found)
-
-        self._known = ""
-        # Of a layer that is removed the combo itself tells only by its index.
-        self.layers.layerChanged.connect(self._look)
-        self.layers.currentIndexChanged.connect(self._look)
-        self.bands.bandChanged.connect(self.band_changed)
-        self.domains.activated.connect(self._on_domain)
-        self.looks.valueChanged.connect(self._on_looks)
-        self.estimate.triggered.connect(self._on_estimate)
+        self._grid.addWidget(caption(translate("Speckless", "L&ooks"), self.looks), 3, 0)
+        self._grid.addLayout(row, 3, 1)
 
     def current_layer(self) -> QgsRasterLayer | None:
         """The raster chosen."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from qgis.core import QgsGeometry, QgsPointXY, QgsRectangle, QgsWkbTypes
-from qgis.gui import QgsMapCanvas, QgsMapMouseEvent, QgsMapTool, QgsRubberBand
+from qgis.gui import QgsMapCanvas, QgsMapMouseEvent
 from qgis.PyQt.QtCore import QEvent, QObject, QPoint, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QKeyEvent, QKeySequence
+from qgis.PyQt.QtGui import QKeyEvent, QKeySequence
 
-_COLOUR = QColor("#ffd166")
+from .canvas_tool import CanvasTool
+
 _FEWEST = 3  # corners of an area
 # Pixels the mouse must have been dragged for a rectangle, and between points of a stroke.
 _DRAG = 5
@@ -15,7 +16,7 @@ _DRAG = 5
 POLYGON, RECTANGLE, FREEHAND = "polygon", "rectangle", "freehand"
 
 
-class AreaTool(QgsMapTool):
+class AreaTool(CanvasTool):
     """Draws one polygon after the other.
 
     Esc gives the sketch up, right click or double click closes it, Ctrl+Z or Backspace takes the
@@ -30,44 +31,22 @@ class AreaTool(QgsMapTool):
 
     sketched = pyqtSignal(object)  # QgsGeometry in the CRS of the map, or None
     finished = pyqtSignal(object)  # QgsGeometry
-    undo_asked = pyqtSignal(bool)  # of the last area, there being no sketch; True: redo
-    left = pyqtSignal()  # another map tool was chosen
 
     def __init__(self, canvas: QgsMapCanvas, shape: str = POLYGON) -> None:
         super().__init__(canvas)
-        self._canvas = canvas
         self.shape = shape
         self._points: list[QgsPointXY] = []
         self._mouse: QgsPointXY | None = None
         self._pressed: QPoint | None = None
         self._last = QPoint()
         self._closed_by_click = False
-        self._band = QgsRubberBand(canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
-        self._band.setStrokeColor(_COLOUR)
-        self._band.setSecondaryStrokeColor(QColor(0, 0, 0, 160))
-        self._band.setWidth(2)
-        fill = QColor(_COLOUR)
-        fill.setAlpha(40)
-        self._band.setFillColor(fill)
+        self._band = self._rubber_band(QgsWkbTypes.GeometryType.PolygonGeometry, 40)
         self.setCursor(Qt.CursorShape.CrossCursor)
 
     def set_shape(self, shape: str) -> None:
         """Draw another kind of area from now on."""
         self.shape = shape
         self.reset()
-
-    def activate(self) -> None:
-        """Called by the canvas when the tool is chosen."""
-        super().activate()
-        self._canvas.installEventFilter(self)
-        self._canvas.setFocus()
-
-    def deactivate(self) -> None:
-        """Called by the canvas when another tool is chosen."""
-        self._canvas.removeEventFilter(self)
-        self.reset()
-        super().deactivate()
-        self.left.emit()
 
     def reset(self) -> None:
         """Give up the sketch."""
@@ -76,16 +55,6 @@ class AreaTool(QgsMapTool):
         self._band.reset(QgsWkbTypes.GeometryType.PolygonGeometry)
         if had:
             self.sketched.emit(None)
-
-    def close(self) -> None:
-        """Take everything off the canvas."""
-        self.reset()
-        self._canvas.removeEventFilter(self)
-        if self._canvas.mapTool() is self:
-            self._canvas.unsetMapTool(self)
-        scene = self._canvas.scene()
-        if scene is not None:
-            scene.removeItem(self._band)
 
     # ---- events ---------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from qgis.PyQt.QtWidgets import QComboBox, QWidget
 
 from ..core.models.card import ModelCard
 from ..engine.client import Hello
-from .widgets import Section, caption, note
+from .widgets import Section, caption, keep_narrow, note
 
 translate = QCoreApplication.translate
 
@@ -33,10 +33,7 @@ class ModelSection(Section):
         super().__init__("model", translate("Speckless", "Model"), parent)
         grid = self.add_form()
         self.models = _Models()
-        self.models.setMinimumContentsLength(8)
-        self.models.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        keep_narrow(self.models, 8)
         self.models.setToolTip(translate("Speckless", "Network that estimates the image"))
         grid.addWidget(caption(translate("Speckless", "&Network"), self.models), 0, 0)
         grid.addWidget(self.models, 0, 1)

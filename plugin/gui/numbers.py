@@ -38,66 +38,8 @@ class Numbers(QFrame):
             head = QLabel(title)
             head.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(head, 0, column)
-        independent = translate(
-            "Speckless", "Near 0 where speckle is independent from pixel to pixel."
-        )
-        rows = (
-            ("n", translate("Speckless", "Pixels"), translate("Speckless", "Valid pixels")),
-            (
-                "mean",
-                translate("Speckless", "Mean"),
-                translate("Speckless", "Mean of the linear intensity"),
-            ),
-            (
-                "std",
-                translate("Speckless", "Std. dev."),
-                translate("Speckless", "Standard deviation of the linear intensity"),
-            ),
-            (
-                "cx",
-                "Cx",
-                translate("Speckless", "Coefficient of variation: standard deviation over mean"),
-            ),
-            (
-                "enl",
-                "ENL",
-                translate("Speckless", "Equivalent number of looks, 1/Cx²"),
-            ),
-            (
-                "range",
-                translate("Speckless", "95 %"),
-                translate("Speckless", "Range the true ENL lies in with 95 % confidence"),
-            ),
-            (
-                "correlation_x",
-                translate("Speckless", "Corr. →"),
-                translate("Speckless", "Correlation of neighbours in a row (lag 1).")
-                + " "
-                + independent,
-            ),
-            (
-                "correlation_y",
-                translate("Speckless", "Corr. ↓"),
-                translate("Speckless", "Correlation of neighbours in a column (lag 1).")
-                + " "
-                + independent,
-            ),
-            (
-                "gain",
-                translate("Speckless", "Gain"),
-                translate("Speckless", "ENL after despeckling over ENL before"),
-            ),
-            (
-                "ratio",
-                translate("Speckless", "Ratio"),
-                translate(
-                    "Speckless",
-                    "Mean of input over estimate: 1 where the mean is kept",
-                ),
-            ),
-        )
         digits = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
-        for row, (key, title, tip) in enumerate(rows, 1):
+        for row, (key, title, tip) in enumerate(_rows(), 1):
             label = QLabel(title)
             label.setToolTip(tip)
             grid.addWidget(label, row, 0)
@@ -147,6 +89,66 @@ class Numbers(QFrame):
             "correlation_y": across,
         }.items():
             self._cells[key, column].setText(text)
+
+
+def _rows() -> tuple[tuple[str, str, str], ...]:
+    """Key, title and tip of each row."""
+    independent = translate("Speckless", "Near 0 where speckle is independent from pixel to pixel.")
+    return (
+        ("n", translate("Speckless", "Pixels"), translate("Speckless", "Valid pixels")),
+        (
+            "mean",
+            translate("Speckless", "Mean"),
+            translate("Speckless", "Mean of the linear intensity"),
+        ),
+        (
+            "std",
+            translate("Speckless", "Std. dev."),
+            translate("Speckless", "Standard deviation of the linear intensity"),
+        ),
+        (
+            "cx",
+            "Cx",
+            translate("Speckless", "Coefficient of variation: standard deviation over mean"),
+        ),
+        (
+            "enl",
+            "ENL",
+            translate("Speckless", "Equivalent number of looks, 1/Cx²"),
+        ),
+        (
+            "range",
+            translate("Speckless", "95 %"),
+            translate("Speckless", "Range the true ENL lies in with 95 % confidence"),
+        ),
+        (
+            "correlation_x",
+            translate("Speckless", "Corr. →"),
+            translate("Speckless", "Correlation of neighbours in a row (lag 1).")
+            + " "
+            + independent,
+        ),
+        (
+            "correlation_y",
+            translate("Speckless", "Corr. ↓"),
+            translate("Speckless", "Correlation of neighbours in a column (lag 1).")
+            + " "
+            + independent,
+        ),
+        (
+            "gain",
+            translate("Speckless", "Gain"),
+            translate("Speckless", "ENL after despeckling over ENL before"),
+        ),
+        (
+            "ratio",
+            translate("Speckless", "Ratio"),
+            translate(
+                "Speckless",
+                "Mean of input over estimate: 1 where the mean is kept",
+            ),
+        ),
+    )
 
 
 def _correlation(value: float | None) -> str:

@@ -17,6 +17,7 @@ from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QPointF, QRectF
 from qgis.PyQt.QtGui import QPolygonF
 
+from ...processing_provider.extents import snapped_window
 from ..core.tiling import Window
 from ..jobs.preview import MAX_STEP
 from ..raster.placing import Placement
@@ -43,7 +44,7 @@ def visible_window(
 ) -> Window | None:
     """Pixels of a layer that the canvas shows; None where there are none."""
     transform = to_layer(canvas, layer)
-    whole = Window(0, 0, layer.width(), layer.height())
+    whole = Window(0, 0, placement.width, placement.height)
     try:
         extent = transform.transformBoundingBox(layer.extent(), Qgis.TransformDirection.Reverse)
         shown = canvas.mapSettings().visibleExtent().intersect(extent)
@@ -65,6 +66,33 @@ def visible_window(
     if width < 1 or height < 1:
         return None
     return whole.intersection(Window(left, top, width, height))
+
+
+def extent_text(placement: Placement, window: Window) -> str | None:
+    """A window of a raster as the extent of an algorithm that gives just these pixels.
+
+    Returns
+    -------
+    str or None
+        "" for the whole raster; None where no rectangle of its CRS holds these pixels and no
+        others, as in rotated rasters.
+    """
+    if window == Window(0, 0, placement.width, placement.height):
+        return ""
+    xs, ys = zip(*placement.to_map(_corners(window.x, window.y, window.right, window.bottom)))
+    sides = min(xs), max(xs), min(ys), max(ys)
+    if not all(map(math.isfinite, sides)):
+        return None
+    west, east, south, north = sides
+    back = placement.to_pixels(_corners(west, south, east, north))
+    if snapped_window(back, placement.width, placement.height) != window:
+        return None
+    # Without a CRS, which stands for the raster's own.
+    return ",".join(map(repr, sides))
+
+
+def _corners(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 def step_for(window: Window) -> int | None:

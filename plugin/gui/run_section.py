@@ -9,13 +9,12 @@ from qgis.PyQt.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QMenu,
-    QProgressBar,
     QPushButton,
     QToolButton,
     QWidget,
 )
 
-from .widgets import Section, caption, note, theme_icon
+from .widgets import RunningRow, Section, caption, note, theme_icon
 
 translate = QCoreApplication.translate
 
@@ -47,6 +46,25 @@ class RunSection(Section):
         )
         grid.addWidget(self.all_bands, 1, 1)
 
+        self._add_run()
+        self._running = RunningRow(
+            translate("Speckless", "&Cancel"),
+            translate("Speckless", "Stop; nothing half-done is left"),
+        )
+        self.progress, self.stop = self._running.progress, self._running.stop
+        self.box.addWidget(self._running)
+        self.outcome = note()
+        self.box.addWidget(self.outcome)
+
+        self.run.clicked.connect(self.run_asked)
+        self.stop.clicked.connect(self.stop_asked)
+        self.copy.triggered.connect(self.copy_asked)
+        self.open.triggered.connect(self.open_asked)
+        self.set_bands(1)
+        self.set_ready(False)
+        self.set_running(False)
+
+    def _add_run(self) -> None:
         self.run = QPushButton(
             theme_icon("mActionStart"), translate("Speckless", "&Despeckle layer")
         )
@@ -78,28 +96,6 @@ class RunSection(Section):
         row.addWidget(self.more)
         self.box.addLayout(row)
 
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 1000)
-        self.progress.setFormat("%p %")
-        self.stop = QPushButton(theme_icon("mActionStop"), translate("Speckless", "&Cancel"))
-        self.stop.setToolTip(translate("Speckless", "Stop; nothing half-done is left"))
-        self._running = QWidget()
-        below = QHBoxLayout(self._running)
-        below.setContentsMargins(0, 0, 0, 0)
-        below.addWidget(self.progress, 1)
-        below.addWidget(self.stop)
-        self.box.addWidget(self._running)
-        self.outcome = note()
-        self.box.addWidget(self.outcome)
-
-        self.run.clicked.connect(self.run_asked)
-        self.stop.clicked.connect(self.stop_asked)
-        self.copy.triggered.connect(self.copy_asked)
-        self.open.triggered.connect(self.open_asked)
-        self.set_bands(1)
-        self.set_ready(False)
-        self.set_running(False)
-
     def set_ready(self, ready: bool) -> None:
         """Enable what needs a layer and its looks."""
         self._ready = ready
@@ -115,15 +111,13 @@ class RunSection(Section):
     @property
     def is_running(self) -> bool:
         """Whether a run is shown."""
-        return not self._running.isHidden()
+        return self._running.is_running
 
     def set_running(self, running: bool) -> None:
         """Show progress and the button to stop, or take them away."""
-        self._running.setVisible(running)
-        self.progress.setValue(0)
-        self.stop.setEnabled(True)
+        self._running.set_running(running)
         self.run.setEnabled(self._ready and not running)
 
     def show_progress(self, percent: float) -> None:
         """Show how much is done."""
-        self.progress.setValue(round(10 * percent))
+        self._running.show_progress(percent)

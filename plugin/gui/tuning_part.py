@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QObject
 
 from ..core.tiling import Window
 from .finetune_section import FineTuneSection
-from .places import visible_window
+from .places import extent_text, visible_window
 from .tunings import Tunings, why_not
 
 translate = QCoreApplication.translate
@@ -32,7 +32,9 @@ class TuningPart(QObject):
         self._dock, self._section = dock, section
         # Each network has its own knob: by weights file, "" for the one chosen in the list.
         self._turns: dict[str, float] = {}
-        self.tunings = Tunings(dock.iface, section, lambda: dock.choices, self._window, self)
+        self.tunings = Tunings(
+            dock.iface, section, lambda: dock.choices, self._window, self._extent, self
+        )
         self.tunings.switched.connect(self._on_switched)
         self.tunings.kept.connect(self._on_kept)
         dock.previewer.progressed.connect(self._on_preview_progress)
@@ -87,3 +89,7 @@ class TuningPart(QObject):
         if layer is None or scene is None:
             return None
         return visible_window(self._dock.iface.mapCanvas(), layer, scene.placement)
+
+    def _extent(self, window: Window) -> str | None:
+        scene = self._dock.scene
+        return None if scene is None else extent_text(scene.placement, window)

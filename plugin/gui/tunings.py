@@ -18,7 +18,7 @@ from qgis.core import (
 from qgis.gui import QgisInterface
 from qgis.PyQt.QtCore import QCoreApplication, QObject, pyqtSignal
 
-from ..core.errors import SpecklessError
+from ..core.errors import InvalidInput, SpecklessError
 from ..core.models.card import ModelCard
 from ..core.tiling import Window
 from ..core.tuning import TuningRecipe
@@ -29,8 +29,8 @@ from ..jobs.keeping import keep_model
 from ..tasks.finetuning import FineTuneTask
 from ..toolbelt import log
 from ..toolbelt.settings import Settings
-from . import area_layer
-from .choices import Choices
+from . import area_layer, history
+from .choices import TUNING_ALGORITHM, Choices
 from .course_chart import Point
 from .finetune_section import AREAS, FineTuneSection
 
@@ -66,6 +66,8 @@ class Tunings(QObject):
         Gives the choices as they are.
     window : callable
         Gives the visible part of the layer in pixels, or None where it is not in view.
+    extent : callable
+        Gives a window as the EXTENT of an algorithm; None where none gives these pixels.
     parent : QObject
     """
 
@@ -78,11 +80,12 @@ class Tunings(QObject):
         section: FineTuneSection,
         choices: Callable[[], Choices],
         window: Callable[[], Window | None],
+        extent: Callable[[Window], str | None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._iface, self._section = iface, section
-        self._choices, self._window = choices, window
+        self._choices, self._window, self._extent = choices, window, extent
         self.task: FineTuneTask | None = None
         self.trial: Trial | None = None
         self._points: list[Point] = []
@@ -108,25 +111,13 @@ class Tunings(QObject):
         # From the network in the list: to tune a tuned one further, keep it first.
         choices = replace(choices, model_file="")
         output = QgsProcessingUtils.generateTempFilename("tuned.safetensors")
-        window = self._window()
-        on_areas = self._section.source == AREAS
         title = translate("Speckless", "{model}, {layer}, L = {knob:.3g}").format(
             model=choices.model, layer=layer.name(), knob=choices.knob or 0.0
         )
-        tuning = choices.tuning_job(
-            output, None if on_areas else window, self._section.depth, title
-        )
-        job: FineTuneJob | AreaTuningJob = tuning
-        if on_areas:
-            polygons = self._polygons(layer)
-            if not polygons:
-                self._section.say(
-                    translate("Speckless", "There are no areas to learn from: draw some first.")
-                )
-                return
-            job = AreaTuningJob(tuning, polygons)
-        elif window is None:
-            self._section.say(translate("Speckless", "The layer is not in view: zoom to it."))
+        try:
+            job, call = self._plan(choices, layer, output, title)
+        except InvalidInput as error:
+            self._section.say(str(error))
             return
         self._points = []
         self._section.set_points((), _EPOCHS)
@@ -134,7 +125,7 @@ class Tunings(QObject):
         self._section.set_running(True)
 
         def outcome(result: FineTuneResult | None, problem: str) -> None:
-            self._finish(Trial(Path(output), choices.model), title, result, problem)
+            self._finish(Trial(Path(output), choices.model), title, call, result, problem)
 
         self.task = FineTuneTask(
             job,
@@ -182,6 +173,34 @@ class Tunings(QObject):
 
     # ---- inside -------------------------------------------------------------------------------
 
+    def _plan(
+        self, choices: Choices, layer: QgsRasterLayer, output: str, title: str
+    ) -> tuple[FineTuneJob | AreaTuningJob, dict[str, Any] | None]:
+        """The job, and the parameters of the algorithm that make the same network, if any do.
+
+        Raises
+        ------
+        InvalidInput
+            When there is nothing to learn from.
+        """
+        depth = self._section.depth
+        if self._section.source == AREAS:
+            polygons = self._polygons(layer)
+            if not polygons:
+                raise InvalidInput(
+                    translate("Speckless", "There are no areas to learn from: draw some first.")
+                )
+            tuning = choices.tuning_job(output, None, depth, title)
+            area = _saved_areas()
+            call = choices.tuning_parameters(depth, "", area) if area else None
+            return AreaTuningJob(tuning, polygons), call
+        window = self._window()
+        if window is None:
+            raise InvalidInput(translate("Speckless", "The layer is not in view: zoom to it."))
+        extent = self._extent(window)
+        call = None if extent is None else choices.tuning_parameters(depth, extent, "")
+        return choices.tuning_job(output, window, depth, title), call
+
     def _polygons(self, layer: QgsRasterLayer) -> list[bytes]:
         """Areas in the CRS of a raster; vertices are moved, sides stay straight."""
         areas = area_layer.find()
@@ -224,7 +243,12 @@ class Tunings(QObject):
             self.switched.emit(str(self.trial.path) if on else "")
 
     def _finish(
-        self, trial: Trial, title: str, result: FineTuneResult | None, problem: str
+        self,
+        trial: Trial,
+        title: str,
+        call: dict[str, Any] | None,
+        result: FineTuneResult | None,
+        problem: str,
     ) -> None:
         self.task = None
         self._section.set_running(False)
@@ -235,6 +259,10 @@ class Tunings(QObject):
                 log.warning(problem)
                 bar.pushCritical("Speckless", problem.partition("\n")[0])
             return
+        if call is None:
+            log.info("Not in the history: no call of the algorithm gives this fine-tuning.")
+        else:
+            history.record(TUNING_ALGORITHM, call)
         if not result.tuned.best_epoch:
             trial.path.unlink(missing_ok=True)
             text = translate(
@@ -273,6 +301,18 @@ class Tunings(QObject):
         if trial is not None:
             trial.path.unlink(missing_ok=True)
             self._section.set_trial("")
+
+
+def _saved_areas() -> str:
+    """Id of the layer of areas where a call can name it; "" where none can.
+
+    A call names a file. Of a layer in memory QGIS writes the definition, without the polygons,
+    and what was not saved is not in the file.
+    """
+    areas = area_layer.find()
+    if areas is None or areas.providerType() == "memory" or areas.isModified():
+        return ""
+    return areas.id()
 
 
 def why_not(card: ModelCard | None, has_layer: bool, looks: float | None) -> str:

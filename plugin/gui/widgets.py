@@ -10,8 +10,12 @@ from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QIcon, QPalette, QResizeEvent
 from qgis.PyQt.QtWidgets import (
     QAction,
+    QComboBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
+    QProgressBar,
+    QPushButton,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -109,6 +113,70 @@ def small(text: str) -> QLabel:
     font.setPointSizeF(font.pointSizeF() * 0.85)
     label.setFont(font)
     return label
+
+
+def combo(entries: Sequence[tuple[str, str, str]] = ()) -> QComboBox:
+    """Box of (key, title, tip), as wide as its column, that does not force the panel wide."""
+    box = QComboBox()
+    for key, title, tip in entries:
+        box.addItem(title, key)
+        box.setItemData(box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+    keep_narrow(box, 6)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return box
+
+
+def keep_narrow(box: QComboBox, characters: int) -> None:
+    """Let a box be as narrow as so many characters, however long its entries are."""
+    box.setMinimumContentsLength(characters)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+
+
+class RunningRow(QWidget):
+    """Progress of a task and the button to stop it, hidden while there is none.
+
+    Parameters
+    ----------
+    title, tip : str
+        Of the button.
+    """
+
+    def __init__(self, title: str, tip: str) -> None:
+        super().__init__()
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 1000)
+        self.progress.setFormat("%p %")
+        self.stop = QPushButton(theme_icon("mActionStop"), title)
+        self.stop.setToolTip(tip)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.progress, 1)
+        row.addWidget(self.stop)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a task is shown."""
+        return not self.isHidden()
+
+    def set_running(self, running: bool) -> None:
+        """Show a task that begins, or take it away."""
+        self.setVisible(running)
+        self.progress.setValue(0)
+        self.stop.setEnabled(True)
+
+    def show_progress(self, percent: float) -> None:
+        """Show how much is done."""
+        self.progress.setValue(round(10 * percent))
+
+
+def button_row(actions: Sequence[QAction]) -> QHBoxLayout:
+    """Buttons with text beside each other, to the left."""
+    row = QHBoxLayout()
+    row.setSpacing(2)
+    for action in actions:
+        row.addWidget(tool_button(action, text_beside=True))
+    row.addStretch(1)
+    return row
 
 
 def tool_button(action: QAction, text_beside: bool = False) -> QToolButton:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..core.enl_interval import design_effects
 from ..core.errors import Cancelled, InvalidInput, RasterError
 from ..core.metrics.block import MARGIN, Block
-from ..core.metrics.edges import ALONG, EdgeContrast, EdgeRatios
+from ..core.metrics.edges import EdgeContrast, EdgeRatios
 from ..core.metrics.fidelity import Fidelity, no_reference
 from ..core.metrics.figure import Figure
 from ..core.metrics.radiometry import Radiometry
@@ -23,13 +22,14 @@ from ..core.metrics.targets import PointTargets
 from ..core.tiling import Tile, Window, plan_tiles
 from ..raster.alignment import AlignedSource, pixel_offset
 from ..raster.blocks import row_windows
-from ..raster.sampling import scene_statistics
+from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
 from .assessment import Assessment, area_figures, ratio_areas
 from .assessment_parts import (
     Images,
+    correlation_design,
     cut_crop,
     found_areas,
     given_areas,
@@ -46,7 +46,6 @@ Array = npt.NDArray[Any]
 
 _TILE = 512
 _STRIP_PIXELS = 2**22
-_UNKNOWN = "the number of looks cannot be estimated from so few or such even pixels; give LOOKS."
 
 
 @dataclass(frozen=True)
@@ -134,20 +133,8 @@ class AssessJob:
             scene = scene_statistics(images.source, self.band)
             if scene.mean <= 0:
                 raise RasterError(f"Band {self.band} of {self.input} holds nothing above zero.")
-            looks = self.looks or (scene.looks.looks if scene.looks is not None else None)
-            if looks is None:
-                raise InvalidInput(_UNKNOWN[0].upper() + _UNKNOWN[1:])
-            if self.looks is None:
-                progress(0.0, f"Number of looks, estimated from the scene: {looks:.2f}.")
-            correlated = scene.correlated and scene.looks is not None
-            correlation = scene.looks.correlation if scene.looks is not None else None
-            design = 1.0
-            if correlated and correlation is not None:
-                design = design_effects(correlation, 5 * ALONG).mean
-                images.notes.append(
-                    f"The speckle of neighbouring pixels is correlated ({max(correlation):.2f}): "
-                    "intervals are widened, and structure is looked for beyond its reach."
-                )
+            looks = self._looks(scene, progress)
+            design = correlation_design(scene, images.notes)
             maps = self._maps(stack, images)
             ends = self._ends(images, is_cancelled)
             writer = stack.enter_context(_ratio_writer(self, images)) if self.ratio else None
@@ -170,7 +157,7 @@ class AssessJob:
                 writer.commit(is_cancelled)
                 images.notes.extend(writer.warnings)
         figures = {**sums.figures(looks), **area_figures(areas, looks)}
-        figures.update(structure_figures(images, sample, correlated))
+        figures.update(structure_figures(images, sample, scene.correlated))
         figures["M_INDEX"] = m_index(
             first_order_residual(ratio_areas(areas)), figures["HOMOGENEITY_EXCESS"]
         )
@@ -242,6 +229,18 @@ class AssessJob:
             reference_domain=found[2][1].domain if self.reference else "",
             notes=notes,
         )
+
+    def _looks(self, scene: SceneStatistics, progress: Progress) -> float:
+        """Number of looks, given or estimated."""
+        if self.looks:
+            return self.looks
+        if scene.looks is None:
+            raise InvalidInput(
+                "The number of looks cannot be estimated from so few or such even pixels; give "
+                "LOOKS."
+            )
+        progress(0.0, f"Number of looks, estimated from the scene: {scene.looks.looks:.2f}.")
+        return scene.looks.looks
 
     def _maps(self, stack: ExitStack, images: Images) -> AffineMaps | None:
         if not (self.slope and self.bias):

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..core.enl_interval import design_effects
 from ..core.errors import Cancelled, InvalidInput
 from ..core.gamma_fit import Histogram
 from ..core.homogeneous_windows import HomogeneousWindow, homogeneous_windows
 from ..core.looks import CORRELATED, speckle_correlation
-from ..core.metrics.edges import strongest_profiles
+from ..core.metrics.edges import ALONG, strongest_profiles
 from ..core.metrics.figure import Figure
 from ..core.metrics.structure import structure_test
 from ..core.special import gamma_cdf
 from ..core.tiling import Window
 from ..raster.blocks import sample_windows
 from ..raster.polygons import PolygonMask
+from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
 from .assessment import Crop
 from .places import most_detailed
@@ -67,6 +69,18 @@ class Images:
         noisy, valid = self.read(window)
         estimate, there = self.read_estimate(window)
         return noisy, estimate, valid & there
+
+
+def correlation_design(scene: SceneStatistics, notes: list[str]) -> float:
+    """By how much correlated speckle divides the number of pixels along an edge; adds a note."""
+    correlation = scene.looks.correlation if scene.looks is not None else None
+    if not scene.correlated or correlation is None:
+        return 1.0
+    notes.append(
+        f"The speckle of neighbouring pixels is correlated ({max(correlation):.2f}): "
+        "intervals are widened, and structure is looked for beyond its reach."
+    )
+    return design_effects(correlation, 5 * ALONG).mean
 
 
 def given_areas(

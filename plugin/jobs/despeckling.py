@@ -16,7 +16,8 @@ from ..core.models.registry import DEFAULT_MODEL, find
 from ..core.noise_fit import NoiseFit, NoiseMoments
 from ..core.quality import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
-from ..engine.client import Engine, Loaded, TileRequest, TileResult, shared_engine
+from ..engine.client import Engine, Loaded, TileRequest, TileResult
+from ..engine.shared import shared_engine
 from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..engine.client import Engine, Hello, shared_engine
+from ..engine.client import Engine, Hello
 from ..engine.interpreter import cure
+from ..engine.shared import shared_engine
 
 
 def describe_engine(python: str | None, is_cancelled: Callable[[], bool]) -> tuple[Hello, str]:

@@ -23,7 +23,8 @@ from ..core.models.registry import find
 from ..core.speckle import speckle_correlation
 from ..core.tiling import Window
 from ..core.tuning import Scene, TuningRecipe, training_windows
-from ..engine.client import Tuned, TuningRequest, shared_engine
+from ..engine.client import Tuned, TuningRequest
+from ..engine.shared import shared_engine
 from ..raster.alignment import AlignedSource, pixel_offset
 from ..raster.creation import make_workspace
 from ..raster.source import RasterSource

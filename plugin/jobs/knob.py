@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.affine import moments
-from ..core.errors import Cancelled, InvalidInput
+from ..core.errors import InvalidInput
 from ..core.models.registry import DEFAULT_MODEL
 from ..core.risk import KnobRisk, best_knob
 from ..core.tiling import Tile, Window, plan_tiles
@@ -19,6 +19,7 @@ from ..core.tuning import training_windows
 from ..engine.client import Engine, Loaded, TileRequest
 from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
+from .giving_way import stop_between
 
 Array = npt.NDArray[Any]
 IsCancelled = Callable[[], bool]
@@ -88,6 +89,7 @@ def choose_knob(
     looks: float,
     is_cancelled: IsCancelled,
     known: Known | None = None,
+    gives_way: bool = False,
 ) -> ChosenKnob:
     """Find the knob of an affine model at which its estimated risk is least.
 
@@ -111,13 +113,15 @@ def choose_knob(
     known : dict, optional
         Filled with the windows that are computed: given again after a cancelled call with the
         same model, raster and looks, it goes on from there.
+    gives_way : bool
+        Stop between two windows where another job wants the engine, see `giving_way.give_way`.
 
     Raises
     ------
     Cancelled, EngineError, InvalidInput, RasterError
     """
     known = {} if known is None else known
-    parts = list(_parts(source, engine, loaded, scene, looks, is_cancelled, known))
+    parts = list(_parts(source, engine, loaded, scene, looks, is_cancelled, known, gives_way))
     z, mean, relative, weight = (_mosaic([part[index] for part in parts]) for index in range(4))
     valid = weight > 0
     try:
@@ -171,9 +175,11 @@ def _parts(
     looks: float,
     is_cancelled: IsCancelled,
     known: Known,
+    gives_way: bool,
 ) -> Iterable[Part]:
     """Intensity, mean, relative variance and weight of each window, 0 where not to be used."""
-    relative_error = loaded.card.scale == "geometric"
+    relative_error = loaded.card.for_radar
+    in_flight = 1 if gives_way else _IN_FLIGHT
     waiting: deque[tuple[tuple[int, Window], int, Array, Array, float]] = deque()
 
     def fetch() -> Part:
@@ -181,9 +187,11 @@ def _parts(
         known[key] = _part(engine, tuple(pending), relative_error, looks, is_cancelled)
         return known[key]
 
-    for band, tile in _tiles(source, loaded, is_cancelled):
-        if is_cancelled():
-            raise Cancelled("Despeckling was cancelled.")
+    def stop() -> None:
+        stop_between(engine, is_cancelled, gives_way)
+
+    for band, tile in _tiles(source, loaded, stop):
+        stop()
         key = (band, tile.core)
         if key in known:
             while waiting:  # in their order, for the same figures however often it stopped
@@ -197,7 +205,7 @@ def _parts(
         inner = tile.inner
         inside = np.s_[inner.y : inner.bottom, inner.x : inner.right]
         waiting.append((key, ticket, intensity[inside], valid[inside], scale))
-        if len(waiting) >= _IN_FLIGHT:
+        if len(waiting) >= in_flight:
             yield fetch()
     while waiting:
         yield fetch()
@@ -221,14 +229,13 @@ def _part(
 
 
 def _tiles(
-    source: RasterSource, loaded: Loaded, is_cancelled: IsCancelled
+    source: RasterSource, loaded: Loaded, stop: Callable[[], None]
 ) -> Iterable[tuple[int, Tile]]:
     whole = Window(0, 0, source.width, source.height)
     for band in source.bands:
 
         def fit(window: Window) -> bool:
-            if is_cancelled():
-                raise Cancelled("Despeckling was cancelled.")
+            stop()
             return int(source.read(band, window)[1].sum()) >= _LEAST_USABLE  # noqa: B023
 
         share = max(_PIXELS // len(source.bands), 1)

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..core.models.card import ModelCard
 from ..core.risk import KnobRisk
-from ..engine.client import shared_engine
+from ..engine.client import Engine
 from ..raster.source import RasterSource
 from .checks import check_model
-from .knob import IsCancelled, Known, choose_knob, correlation_warnings
+from .giving_way import give_way
+from .knob import ChosenKnob, IsCancelled, Known, choose_knob, correlation_warnings
 from .preview import PreviewRequest
 from .scene_cache import Scene, file_stamp
 
@@ -100,6 +101,8 @@ class RiskSearch:
     def run(self, request: PreviewRequest, scene: Scene, is_cancelled: IsCancelled) -> RiskCurve:
         """Estimate the curve of a band from windows spread over all of it.
 
+        Other jobs that want the engine get it after the present window; the search goes on then.
+
         Parameters
         ----------
         request : PreviewRequest
@@ -123,15 +126,17 @@ class RiskSearch:
         )  # fmt: skip
         if key != self._key:
             self._key, self._known = key, {}
-        with (
-            RasterSource(request.path, [request.band], scene.domain) as source,
-            shared_engine(request.python, is_cancelled) as engine,
-        ):
-            loaded = engine.load(path, request.device, request.precision, is_cancelled)
-            statistics = {request.band: scene.statistics}
-            chosen = choose_knob(
-                source, engine, loaded, statistics, looks, is_cancelled, self._known
-            )
+        with RasterSource(request.path, [request.band], scene.domain) as source:
+
+            def search(engine: Engine) -> ChosenKnob:
+                loaded = engine.load(path, request.device, request.precision, is_cancelled)
+                statistics = {request.band: scene.statistics}
+                return choose_knob(
+                    source, engine, loaded, statistics, looks, is_cancelled, self._known,
+                    gives_way=True,
+                )  # fmt: skip
+
+            chosen = give_way(search, request.python, is_cancelled)
         assert chosen.curve is not None  # `choose_knob` always gives it
         least = chosen.curve.risk[chosen.curve.best]
         return RiskCurve(

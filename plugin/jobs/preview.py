@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from ..core.knob_stack import KnobStack, anchors_for
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
 from ..core.tiling import Tile, Window, plan_tiles
-from ..engine.client import TileRequest, shared_engine
+from ..engine.client import Engine, TileRequest
+from ..engine.shared import shared_engine
 from ..raster.source import RasterSource
+from .giving_way import give_way, stop_between
 from .preview_image import Preview
 from .scene_cache import SceneCache, file_stamp
 from .scene_model import scene_model
@@ -29,6 +31,7 @@ FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 IsCancelled = Callable[[], bool]
 Report = Callable[[Preview, float], None]
+Put = Callable[[Window, Arrays], None]
 
 # Of every n-th pixel at most: farther out a preview says little and reads much.
 MAX_STEP = 8
@@ -125,9 +128,9 @@ class PreviewMaker:
                 preview.stack = self._stack.ready
             run = _Run(request, path, preview, pixels, self._tiles, told)
             report(preview, run.take_known(preview.put))
-            for tile, arrays in run.tiles(is_cancelled):
-                preview.put(tile.core, arrays)
-                report(preview, run.part)
+            if run.part < 1:
+                with shared_engine(request.python, is_cancelled) as engine:
+                    run.compute(preview.put, partial(report, preview), is_cancelled, engine)
         return preview
 
     def fill(
@@ -139,7 +142,8 @@ class PreviewMaker:
     ) -> None:
         """Let a whole preview turn at once: of a network told L, by running it at anchors.
 
-        What was computed stays known when this is cancelled, so that the next call goes on.
+        Other jobs that want the engine get it in between. What was computed stays known when this
+        is cancelled, so that the next call goes on.
 
         Parameters
         ----------
@@ -162,6 +166,10 @@ class PreviewMaker:
         if self._stack is None or self._stack.key != key:
             self._stack = _Stack(key, preview)
         stack = self._stack
+
+        def tell(part: float) -> None:
+            report(stack.part(part))
+
         if stack.ready is None:
             with RasterSource(request.path, [request.band], preview.scene.domain) as source:
                 pixels = _Thinned(source, request.step)
@@ -172,10 +180,13 @@ class PreviewMaker:
                     def put(core: Window, arrays: Arrays, anchor: float = anchor) -> None:
                         stack.estimates.put(anchor, arrays["x"], preview.part(core))
 
-                    report(stack.part(run.take_known(put)))
-                    for tile, arrays in run.tiles(is_cancelled):
-                        put(tile.core, arrays)
-                        report(stack.part(run.part))
+                    tell(run.take_known(put))
+                    if run.part < 1:
+                        give_way(
+                            partial(run.compute, put, tell, is_cancelled, gives_way=True),
+                            request.python,
+                            is_cancelled,
+                        )
                     if is_cancelled():
                         raise Cancelled("The preview was superseded.")
                     stack.missing.remove(anchor)
@@ -219,7 +230,7 @@ class _Run:
     def part(self) -> float:
         return 1 - len(self._missing) / len(self._tiles)
 
-    def take_known(self, put: Callable[[Window, Arrays], None]) -> float:
+    def take_known(self, put: Put) -> float:
         """Put the tiles that need no engine; return the part they are."""
         missing = []
         for tile in self._tiles:
@@ -232,22 +243,29 @@ class _Run:
         self._missing = missing
         return self.part
 
-    def tiles(self, is_cancelled: IsCancelled) -> Iterator[tuple[Tile, Arrays]]:
-        """Yield (tile, arrays by name) of all others."""
-        if not self._missing:
-            return
+    def compute(
+        self,
+        put: Put,
+        report: Callable[[float], None],
+        is_cancelled: IsCancelled,
+        engine: Engine,
+        gives_way: bool = False,
+    ) -> None:
+        """Put all others, telling the part done after each; after a cancelled call, the rest."""
+        for tile, arrays in self._computed(is_cancelled, engine, gives_way):
+            put(tile.core, arrays)
+            report(self.part)
+
+    def _computed(
+        self, is_cancelled: IsCancelled, engine: Engine, gives_way: bool
+    ) -> Iterator[tuple[Tile, Arrays]]:
         request, preview = self.request, self.preview
         affine = preview.card.affine
-        with ExitStack() as stack:
-            engine = stack.enter_context(shared_engine(request.python, is_cancelled))
-            # Of a raster with several bands, a run takes the statistics of all those it is given.
-            own = stack.enter_context(
-                scene_model(
-                    engine, self.path, preview.card, self.pixels.source,
-                    {request.band: preview.scene.statistics}, preview.looks, request.device,
-                    is_cancelled,
-                )
-            )  # fmt: skip
+        # Of a raster with several bands, a run takes the statistics of all those it is given.
+        with scene_model(
+            engine, self.path, preview.card, self.pixels.source,
+            {request.band: preview.scene.statistics}, preview.looks, request.device, is_cancelled,
+        ) as own:  # fmt: skip
             loaded = engine.load(own, request.device, request.precision, is_cancelled)
             preview.device, preview.device_reason = loaded.device, loaded.reason
             template = TileRequest(
@@ -256,11 +274,11 @@ class _Run:
                 None if affine else self.knob, ("x", "a", "b") if affine else ("x",), loaded,
             )  # fmt: skip
             todo = iter(self._missing)
+            in_flight = 1 if gives_way else _IN_FLIGHT
             waiting: deque[tuple[int, Tile, FloatArray, BoolArray]] = deque()
             while True:
-                while len(waiting) < _IN_FLIGHT and (tile := next(todo, None)) is not None:
-                    if is_cancelled():
-                        raise Cancelled("The preview was superseded.")
+                while len(waiting) < in_flight and (tile := next(todo, None)) is not None:
+                    stop_between(engine, is_cancelled, gives_way)
                     z, valid = self.pixels.read(request.band, tile.source)
                     inner = tile.inner
                     ticket = engine.submit(

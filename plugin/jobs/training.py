@@ -18,7 +18,8 @@ from ..core.models.card import ModelCard
 from ..core.models.registry import find, free_id
 from ..core.recipe import Recipe
 from ..core.training_data import TrainingSet
-from ..engine.client import Trained, TrainingRequest, shared_engine
+from ..engine.client import Trained, TrainingRequest
+from ..engine.shared import shared_engine
 from ..raster.images import list_images, read_all
 from .messages import Caution
 from .publishing import (

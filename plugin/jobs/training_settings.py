@@ -83,27 +83,18 @@ def recipe_for(
     ------
     InvalidInput
     """
+    _check_speckle(looks, speckle)
     low, high = looks
-    if not 0 < low <= high:
-        raise InvalidInput(
-            f"The range of looks must be positive and grow, got {low:g} to {high:g}."
-        )
-    if speckle not in SPECKLES:
-        raise InvalidInput(f"SPECKLE must be one of {', '.join(SPECKLES)}, got '{speckle}'.")
-    if speckle == "correlated" and low < 1:
-        raise InvalidInput(
-            "Correlated speckle averages whole looks: take 1 look at least, or white speckle."
-        )
+    logarithmic = loss.startswith("log")
     if parent_card is not None:
         architecture, chosen = parent_card.architecture, dict(parent_card.arguments)
     else:
-        form = _LOGARITHMIC.get(architecture, {}) if loss.startswith("log") else {}
+        form = _LOGARITHMIC.get(architecture, {}) if logarithmic else {}
         chosen = {**form, **parse_arguments(arguments)}
     if architecture not in TRAINABLE:
         raise InvalidInput(
             f"'{architecture}' is no network that can be trained; choose {', '.join(TRAINABLE)}."
         )
-    logarithmic = loss.startswith("log")
     recipe = Recipe(
         id=id,
         title=title or f"{architecture}, own training",
@@ -127,6 +118,20 @@ def recipe_for(
         parent=parent,
     )
     return replace(recipe, **_STRETCHED) if stretch else recipe
+
+
+def _check_speckle(looks: tuple[float, float], speckle: str) -> None:
+    low, high = looks
+    if not 0 < low <= high:
+        raise InvalidInput(
+            f"The range of looks must be positive and grow, got {low:g} to {high:g}."
+        )
+    if speckle not in SPECKLES:
+        raise InvalidInput(f"SPECKLE must be one of {', '.join(SPECKLES)}, got '{speckle}'.")
+    if speckle == "correlated" and low < 1:
+        raise InvalidInput(
+            "Correlated speckle averages whole looks: take 1 look at least, or white speckle."
+        )
 
 
 def unstretched(recipe: Recipe) -> Recipe:

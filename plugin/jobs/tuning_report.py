@@ -17,7 +17,8 @@ import numpy.typing as npt
 from ..core.models.card import ModelCard
 from ..core.tiling import Window
 from ..core.tuning import Scene
-from ..engine.client import Engine, TileRequest, shared_engine
+from ..engine.client import Engine, TileRequest
+from ..engine.shared import shared_engine
 from ..raster.source import RasterSource
 from ..reports.charts import Series, line_chart
 from ..reports.page import Markup, Page, plus_minus

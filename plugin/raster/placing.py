@@ -32,12 +32,15 @@ class Placement:
 
     Attributes
     ----------
+    width, height : int
+        Of the raster, which QGIS shows a rotated one with others.
     is_affine : bool
         Whether straight lines stay straight and parallels parallel.
     """
 
     def __init__(self, path: str) -> None:
         dataset = open_raster(path)
+        self.width, self.height = dataset.RasterXSize, dataset.RasterYSize
         transform = dataset.GetGeoTransform(can_return_null=True)
         by_points = dataset.GetGCPCount() or dataset.GetMetadata("RPC")
         self.is_affine = transform is not None or not by_points

@@ -11,7 +11,6 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
-from ...plugin.core.errors import SpecklessError
 from ...plugin.core.filters.base import SpeckleFilter
 from ...plugin.core.tiling import Window
 from ...plugin.jobs.filtering import FilterJob, FilterResult
@@ -31,6 +30,7 @@ class FilterAlgorithm(FilterParameters):
     A subclass names its filter, describes it, and adds parameters of its own where it has some.
     """
 
+    GROUP = "classicalfilters"
     filter_class: ClassVar[type[SpeckleFilter]]
 
     def name(self) -> str:
@@ -43,30 +43,18 @@ class FilterAlgorithm(FilterParameters):
         common = translate("Speckless", "speckle,despeckle,SAR,radar,filter,noise,smooth,classical")
         return [*common.split(","), self.filter_class.title, *self.words()]
 
-    def group(self) -> str:
-        return translate("Speckless", "Classical filters")
-
-    def groupId(self) -> str:
-        return "classicalfilters"
-
     def words(self) -> list[str]:
         """Further words the algorithm is found by."""
         return []
 
-    def checkParameterValues(
-        self, parameters: dict[str, Any], context: QgsProcessingContext
-    ) -> tuple[bool, str]:
-        # QGIS's own check says no more than "Incorrect parameter value", so ours goes first.
-        try:
-            layer = self.input_layer(parameters, context)
-            check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
-            variants = list(self.filter_class.variants)
-            check_choice(self.VARIANT, parameters.get(self.VARIANT), variants)
-            output = planned_file(self.OUTPUT, parameters.get(self.OUTPUT))
-            self._job_from(parameters, context, gdal_source(layer), None, output).check()
-        except SpecklessError as error:
-            return False, str(error)
-        return super().checkParameterValues({**parameters, self.INPUT: layer}, context)
+    def check(self, parameters: dict[str, Any], context: QgsProcessingContext) -> dict[str, Any]:
+        layer = self.input_layer(parameters, context)
+        check_choice(self.DOMAIN, parameters.get(self.DOMAIN), DOMAINS)
+        variants = list(self.filter_class.variants)
+        check_choice(self.VARIANT, parameters.get(self.VARIANT), variants)
+        output = planned_file(self.OUTPUT, parameters.get(self.OUTPUT))
+        self._job_from(parameters, context, gdal_source(layer), None, output).check()
+        return {self.INPUT: layer}
 
     def _filter(self, parameters: dict[str, Any], context: QgsProcessingContext) -> SpeckleFilter:
         chosen: dict[str, Any] = {}

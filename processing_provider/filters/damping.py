@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProcessingParameterNumber
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..base import SpecklessAlgorithm
@@ -14,15 +13,5 @@ DAMPING = "DAMPING"
 
 def add_damping(algorithm: SpecklessAlgorithm, help: str) -> None:
     """Add the parameter, whose default the help tells."""
-    algorithm.add(
-        QgsProcessingParameterNumber(
-            DAMPING,
-            translate("Speckless", "Damping factor"),
-            QgsProcessingParameterNumber.Type.Double,
-            None,
-            optional=True,
-            minValue=0.001,
-            maxValue=1000.0,
-        ),
-        help,
-    )
+    title = translate("Speckless", "Damping factor")
+    algorithm.add_number(DAMPING, title, None, help, least=0.001, most=1000.0)

@@ -8,6 +8,7 @@ from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ...plugin.core.filters.enhancedlee import EnhancedLee
+from ..papers import ENHANCED
 from .base import FilterAlgorithm
 from .damping import DAMPING, add_damping
 
@@ -49,8 +50,4 @@ class EnhancedLeeAlgorithm(FilterAlgorithm):
         return {} if damping is None else {"damping": damping}
 
     def references(self) -> list[str]:
-        return [
-            "Lopes, A., Touzi, R., Nezry, E. (1990). Adaptive speckle filters and scene "
-            "heterogeneity. IEEE Transactions on Geoscience and Remote Sensing 28(6), 992-1000. "
-            "doi:10.1109/36.62623",
-        ]
+        return [ENHANCED]

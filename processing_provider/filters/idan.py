@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
+from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ...plugin.core.filters.idan import Idan
@@ -38,16 +38,14 @@ class IdanAlgorithm(FilterAlgorithm):
         ]
 
     def add_own(self) -> None:
-        self.add(
-            QgsProcessingParameterNumber(
-                self.SIZE,
-                translate("Speckless", "Size of the neighbourhood (pixels)"),
-                QgsProcessingParameterNumber.Type.Integer,
-                50,
-                minValue=2,
-                maxValue=225,
-            ),
+        self.add_number(
+            self.SIZE,
+            translate("Speckless", "Size of the neighbourhood (pixels)"),
+            50,
             translate("Speckless", "At so many pixels it stops growing."),
+            least=2,
+            most=225,
+            whole=True,
         )
 
     def own_values(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
+from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ...plugin.core.filters.leesigma import LeeSigma
@@ -47,16 +47,13 @@ class LeeSigmaAlgorithm(FilterAlgorithm):
         )
 
     def add_own(self) -> None:
-        self.add(
-            QgsProcessingParameterNumber(
-                self.SIGMA,
-                translate("Speckless", "Share of speckle in the range, sigma"),
-                QgsProcessingParameterNumber.Type.Double,
-                0.9,
-                minValue=0.5,
-                maxValue=0.95,
-            ),
+        self.add_number(
+            self.SIGMA,
+            translate("Speckless", "Share of speckle in the range, sigma"),
+            0.9,
             translate("Speckless", "0.5 to 0.95. A smaller share smooths less."),
+            least=0.5,
+            most=0.95,
         )
 
     def own_values(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
+from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ...plugin.core.filters.mulog import MuLog
@@ -36,20 +36,18 @@ class MuLogAlgorithm(FilterAlgorithm):
         ]
 
     def add_own(self) -> None:
-        self.add(
-            QgsProcessingParameterNumber(
-                self.ITERATIONS,
-                translate("Speckless", "Iterations"),
-                QgsProcessingParameterNumber.Type.Integer,
-                6,
-                minValue=1,
-                maxValue=20,
-            ),
+        self.add_number(
+            self.ITERATIONS,
+            translate("Speckless", "Iterations"),
+            6,
             translate(
                 "Speckless",
                 "6 as in the paper. More keep the mean of single-look scenes better: even areas "
                 "come out at 0.95 of it after 6, at 0.99 after 12.",
             ),
+            least=1,
+            most=20,
+            whole=True,
         )
 
     def own_values(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
+from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ...plugin.core.filters.nlmeans import NonLocalMeans
@@ -37,31 +37,26 @@ class NonLocalMeansAlgorithm(FilterAlgorithm):
         ]
 
     def add_own(self) -> None:
-        self.add(
-            QgsProcessingParameterNumber(
-                self.PATCH,
-                translate("Speckless", "Radius of the patches (pixels)"),
-                QgsProcessingParameterNumber.Type.Integer,
-                2,
-                minValue=1,
-                maxValue=10,
-            ),
+        self.add_number(
+            self.PATCH,
+            translate("Speckless", "Radius of the patches (pixels)"),
+            2,
             translate(
                 "Speckless",
                 "Patches are 2·radius + 1 pixels wide. Larger ones tell grounds apart better and "
                 "details worse.",
             ),
+            least=1,
+            most=10,
+            whole=True,
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.STRENGTH,
-                translate("Speckless", "Strength"),
-                QgsProcessingParameterNumber.Type.Double,
-                1.0,
-                minValue=0.05,
-                maxValue=20.0,
-            ),
+        self.add_number(
+            self.STRENGTH,
+            translate("Speckless", "Strength"),
+            1.0,
             translate("Speckless", "1 is meant for the number of looks given. More smooths more."),
+            least=0.05,
+            most=20.0,
         )
 
     def own_values(

@@ -6,10 +6,6 @@ from typing import Any, ClassVar
 
 from qgis.core import (
     QgsProcessingContext,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
-    QgsProcessingParameterEnum,
-    QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
 )
 from qgis.PyQt.QtCore import QCoreApplication
@@ -115,28 +111,22 @@ class FilterParameters(RasterAlgorithm):
         self._add_results()
 
     def _add_radius(self) -> None:
-        self.add(
-            QgsProcessingParameterNumber(
-                self.RADIUS,
-                translate("Speckless", "Radius of the window (pixels)"),
-                QgsProcessingParameterNumber.Type.Integer,
-                self.filter_class.default_radius(),
-                minValue=1,
-                maxValue=self.filter_class.max_radius,
-            ),
+        self.add_number(
+            self.RADIUS,
+            translate("Speckless", "Radius of the window (pixels)"),
+            self.filter_class.default_radius(),
             translate("Speckless", "The window is 2·radius + 1 pixels wide: 1 is 3×3, 3 is 7×7."),
+            least=1,
+            most=self.filter_class.max_radius,
+            whole=True,
         )
 
     def _add_variant(self) -> None:
         variants = list(self.filter_class.variants)
-        self.add(
-            QgsProcessingParameterEnum(
-                self.VARIANT,
-                translate("Speckless", "Variant"),
-                options=variants,
-                defaultValue=variants[0],
-                usesStaticStrings=True,
-            ),
+        self.add_choice(
+            self.VARIANT,
+            translate("Speckless", "Variant"),
+            variants,
             self.variant_help(),
         )
 
@@ -147,13 +137,10 @@ class FilterParameters(RasterAlgorithm):
             ),
             translate("Speckless", "Shown in the style of the input."),
         )
-        if self.filter_class.takes_looks:
-            title = translate("Speckless", "Number of looks used")
-            self.addOutput(QgsProcessingOutputNumber(self.LOOKS_USED, title))
-        for name, title in (
+        numbers = [
             (self.MEAN_RATIO, translate("Speckless", "Mean of the ratio")),
             (self.VARIANCE_RATIO, translate("Speckless", "Variance of the ratio")),
-        ):
-            self.addOutput(QgsProcessingOutputNumber(name, title))
-        title = translate("Speckless", "Domain used")
-        self.addOutput(QgsProcessingOutputString(self.DOMAIN_USED, title))
+        ]
+        if self.filter_class.takes_looks:
+            numbers.insert(0, (self.LOOKS_USED, translate("Speckless", "Number of looks used")))
+        self.add_figures(numbers, [(self.DOMAIN_USED, translate("Speckless", "Domain used"))])

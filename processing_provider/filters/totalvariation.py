@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
+from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ...plugin.core.filters.totalvariation import TotalVariation
@@ -36,30 +36,25 @@ class TotalVariationAlgorithm(FilterAlgorithm):
         ]
 
     def add_own(self) -> None:
-        self.add(
-            QgsProcessingParameterNumber(
-                self.STRENGTH,
-                translate("Speckless", "Strength"),
-                QgsProcessingParameterNumber.Type.Double,
-                1.0,
-                minValue=0.05,
-                maxValue=20.0,
-            ),
+        self.add_number(
+            self.STRENGTH,
+            translate("Speckless", "Strength"),
+            1.0,
             translate("Speckless", "1 is meant for the number of looks given. More smooths more."),
+            least=0.05,
+            most=20.0,
         )
-        self.add(
-            QgsProcessingParameterNumber(
-                self.ITERATIONS,
-                translate("Speckless", "Iterations"),
-                QgsProcessingParameterNumber.Type.Integer,
-                40,
-                minValue=1,
-                maxValue=200,
-            ),
+        self.add_number(
+            self.ITERATIONS,
+            translate("Speckless", "Iterations"),
+            40,
             translate(
                 "Speckless",
                 "More come nearer to the minimum, and take longer; large areas become flatter.",
             ),
+            least=1,
+            most=200,
+            whole=True,
         )
 
     def own_values(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingParameterNumber
+from qgis.core import QgsProcessingContext
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ...plugin.core.filters.wavelet import Wavelet
@@ -36,19 +36,17 @@ class WaveletAlgorithm(FilterAlgorithm):
         ]
 
     def add_own(self) -> None:
-        self.add(
-            QgsProcessingParameterNumber(
-                self.SCALES,
-                translate("Speckless", "Number of scales"),
-                QgsProcessingParameterNumber.Type.Integer,
-                4,
-                minValue=1,
-                maxValue=6,
-            ),
+        self.add_number(
+            self.SCALES,
+            translate("Speckless", "Number of scales"),
+            4,
             translate(
                 "Speckless",
                 "Structures of up to 2 to the power of this many pixels are told from speckle.",
             ),
+            least=1,
+            most=6,
+            whole=True,
         )
 
     def own_values(

@@ -5,18 +5,15 @@ Writes what it saw to the folder in SPECKLESS_TEST_OUTPUT; test_dock.py judges i
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
 import time
-import traceback
-from pathlib import Path
 from typing import Any
 
 import qgis.utils
 from qgis.core import QgsApplication, QgsProject, QgsSettings
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface
@@ -24,27 +21,25 @@ from qgis.utils import iface
 # QGIS runs this without a __file__.
 sys.path.insert(0, os.environ["SPECKLESS_TEST_TOOLS"])
 from window_tools import (
+    FOLDER,
     Heartbeat,
-    catch_exceptions,
     choose,
     click,
     dock,
-    exceptions,
     is_whole,
+    perform,
     place,
+    seen,
     shot,
+    take,
     things,
     wait_for,
 )
 
-FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
 SAMPLE = os.environ["SPECKLESS_TEST_SAMPLE"]
 LARGE = os.environ["SPECKLESS_TEST_LARGE"]
 MODELS = os.environ["SPECKLESS_TEST_MODELS"]
 RELOADS = 50
-
-seen: dict[str, Any] = {"exceptions": exceptions}
-catch_exceptions()
 
 
 def key(code: Any, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
@@ -271,23 +266,8 @@ def scenario() -> None:
         ("reload", reload_often),
         ("unload", unload),
     ):
-        started = time.monotonic()
-        (FOLDER / "dock_at.txt").write_text(name)  # where it stands if it hangs
-        part()
-        seen[f"seconds of {name}"] = round(time.monotonic() - started, 1)
+        take("dock", name, part)
     seen["main thread"] = beat.worst
-    seen["load"] = os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
-def main() -> None:
-    try:
-        scenario()
-    except Exception:
-        seen["error"] = traceback.format_exc()
-    (FOLDER / "dock_seen.json").write_text(json.dumps(seen, indent=1))
-    # Otherwise QGIS would ask whether to save the project.
-    QgsProject.instance().clear()
-    iface.actionExit().trigger()
-
-
-QTimer.singleShot(1500, main)
+perform("dock", scenario)

@@ -5,35 +5,36 @@ Writes what it saw to the folder in SPECKLESS_TEST_OUTPUT; test_knob.py judges i
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
-import traceback
-from pathlib import Path
 from typing import Any
 
 import qgis.utils
-from qgis.core import QgsApplication, QgsProject, QgsSettings, QgsVectorLayer
-from qgis.PyQt.QtCore import QPoint, Qt, QTimer
+from qgis.core import QgsApplication, QgsProject, QgsSettings
+from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QDockWidget
 from qgis.utils import iface
 
 # QGIS runs this without a __file__.
 sys.path.insert(0, os.environ["SPECKLESS_TEST_TOOLS"])
-from window_tools import catch_exceptions, choose, dock, exceptions, wait_for
+from window_tools import (
+    FOLDER,
+    choose,
+    dock,
+    perform,
+    seen,
+    take,
+    wait_for,
+)
 
-FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
 SAMPLE = os.environ["SPECKLESS_TEST_SAMPLE"]
 LARGE = os.environ["SPECKLESS_TEST_LARGE"]
 MODELS = os.environ["SPECKLESS_TEST_MODELS"]
 
 POSITIONS = (-20, -8, 4, 12, 24, 1, -30, 7, 15, -3)
-
-seen: dict[str, Any] = {"exceptions": exceptions}
-catch_exceptions()
 
 
 def is_whole() -> bool:
@@ -219,16 +220,16 @@ def narrow() -> None:
 
 def kill() -> None:
     """The engine dies in the middle of a preview."""
-    from speckless.plugin.engine import client
+    from speckless.plugin.engine import shared
 
     panel, section = dock(), dock().knob_section
     large = iface.addRasterLayer(LARGE, "large")
     choose(large, "knob-slow")
-    assert wait_for(lambda: client._shared is not None and client._shared.pid is not None)
+    assert wait_for(lambda: shared._shared is not None and shared._shared.pid is not None)
     # In the middle of it: a tile has come in.
     assert wait_for(lambda: panel.previewer.picture is not None)
     seen["part when killed"] = panel.previewer.picture.part
-    pid = client._shared.pid
+    pid = shared._shared.pid
     section.status.setText("")
     os.kill(pid, signal.SIGKILL)
     seen["failure is told"] = wait_for(lambda: bool(section.status.text()))
@@ -241,7 +242,7 @@ def kill() -> None:
     seen["works again"] = wait_for(
         lambda: is_at_rest() and panel.previewer.picture.preview.card.affine
     )
-    seen["another process"] = client._shared.pid not in (None, pid)
+    seen["another process"] = shared._shared.pid not in (None, pid)
     # Only the newest request matters.
     models.setCurrentIndex(models.findData("knob-slow"))
     assert wait_for(lambda: panel.previewer.needs_engine)
@@ -277,26 +278,8 @@ def scenario() -> None:
         ("turn told", lambda: turns("knob-told")),
         ("kill", kill),
     ):
-        started = time.monotonic()
-        (FOLDER / "knob_at.txt").write_text(name)  # where it stands if it hangs
-        part()
-        seen[f"seconds of {name}"] = round(time.monotonic() - started, 1)
-    seen["load"] = os.getloadavg()[0] / (os.cpu_count() or 1)
+        take("knob", name, part)
     seen["tasks"] = QgsApplication.taskManager().count()
 
 
-def main() -> None:
-    try:
-        scenario()
-    except Exception:
-        seen["error"] = traceback.format_exc()
-    (FOLDER / "knob_seen.json").write_text(json.dumps(seen, indent=1))
-    # Otherwise QGIS would ask whether to save the areas, and then the project.
-    for layer in QgsProject.instance().mapLayers().values():
-        if isinstance(layer, QgsVectorLayer) and layer.isEditable():
-            layer.rollBack()
-    QgsProject.instance().clear()
-    iface.actionExit().trigger()
-
-
-QTimer.singleShot(1500, main)
+perform("knob", scenario)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,12 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from osgeo import gdal, osr
+from osgeo import gdal
+from scenarios import OUTPUT, play, write_speckle
 
-from speckless.benchmarks.window import run_qgis
-
-ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "tests" / "output"
 SIDE = 1100
 LOOKS = 4
 
@@ -25,15 +21,7 @@ LOOKS = 4
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Simulated speckle of four looks, more than a megapixel."""
     path = tmp_path_factory.mktemp("areas") / "scene.tif"
-    dataset = gdal.GetDriverByName("GTiff").Create(str(path), SIDE, SIDE, 1, gdal.GDT_Float32)
-    crs = osr.SpatialReference()
-    crs.ImportFromEPSG(32631)
-    dataset.SetProjection(crs.ExportToWkt())
-    dataset.SetGeoTransform((500000.0, 10.0, 0.0, 4800000.0, 0.0, -10.0))
-    z = np.random.default_rng(0).gamma(LOOKS, 1 / LOOKS, (SIDE, SIDE))
-    dataset.GetRasterBand(1).WriteArray(z.astype(np.float32))
-    dataset = None
-    return path
+    return write_speckle(path, SIDE, LOOKS, epsg=32631)
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +36,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def seen(scene: Path, bare: Path) -> dict[str, Any]:
     """What the scenario saw."""
-    OUTPUT.mkdir(exist_ok=True)
-    (OUTPUT / ".gitignore").write_text("*\n")
-    for path in OUTPUT.glob("areas_*"):
-        path.unlink()
-    variables = {
-        "SPECKLESS_TEST_OUTPUT": str(OUTPUT),
-        "SPECKLESS_TEST_SCENE": str(scene),
-        "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
-        "SPECKLESS_TEST_BARE": str(bare),
-        "OMP_NUM_THREADS": "1",
-    }
-    errors = run_qgis(Path(__file__).with_name("areas_scenario.py"), variables, seconds=1200)
-    assert (OUTPUT / "areas_seen.json").is_file(), errors
-    found = json.loads((OUTPUT / "areas_seen.json").read_text())
-    assert "error" not in found, found["error"]
+    found = play("areas", {"SCENE": scene, "BARE": bare}, seconds=1200)
     assert not found.get("errors"), "\n".join(found["errors"])
     return found
 

@@ -7,12 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_models import save_tiny
+from networks import save_network
+from scenarios import SAMPLE, SLOW, SMALL
 
 from speckless.benchmarks.window import run_qgis
-
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "resources" / "samples" / "sentinel1_sample.tif"
 
 
 def is_alive(pid: int) -> bool:
@@ -27,9 +25,8 @@ def test_closing_in_the_middle_is_clean(part: str, tmp_path: Path) -> None:
     models, output = tmp_path / "models", tmp_path / "output"
     models.mkdir()
     output.mkdir()
-    small = {"layers": 3, "channels": 8, "blocks": 1, "inputs": "log", "head": "moments"}
-    save_tiny(models / "tiny-affine.safetensors", **small)
-    save_tiny(models / "tiny-slow.safetensors", layers=21, channels=64, blocks=5)
+    save_network(models / "tiny-affine.safetensors", SMALL)
+    save_network(models / "tiny-slow.safetensors", SLOW)
     variables = {
         "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
         "SPECKLESS_TEST_OUTPUT": str(output),

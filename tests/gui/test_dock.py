@@ -2,74 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from networks import save_network
 from osgeo import gdal
-
-from speckless.benchmarks.window import run_qgis
-
-ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "tests" / "output"
-SAMPLE = ROOT / "resources" / "samples" / "sentinel1_sample.tif"
-
-
-def save_model(path: Path, architecture: str, arguments: dict[str, Any]) -> None:
-    import torch
-
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
-    torch.manual_seed(0)
-    model = create(architecture, arguments)
-    card = model.describe(
-        id=path.stem, title=path.stem, architecture=architecture, arguments=arguments, scale="mean"
-    )
-    save_model(path, model, card)
+from scenarios import OUTPUT, SAMPLE, SLOW, SMALL, play, write_speckle
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small affine network, and one that keeps the engine busy."""
     folder = tmp_path_factory.mktemp("models")
-    small = {"layers": 3, "channels": 8, "blocks": 1, "inputs": "log", "head": "moments"}
-    save_model(folder / "dock-affine.safetensors", "dopamine", small)
-    slow = {"layers": 21, "channels": 64, "blocks": 5}
-    save_model(folder / "dock-slow.safetensors", "dopamine", slow)
+    save_network(folder / "dock-affine.safetensors", SMALL, scale="mean")
+    save_network(folder / "dock-slow.safetensors", SLOW, scale="mean")
     return folder
 
 
 @pytest.fixture(scope="module")
 def seen(models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the scenario saw."""
-    OUTPUT.mkdir(exist_ok=True)
-    (OUTPUT / ".gitignore").write_text("*\n")
-    for path in OUTPUT.glob("dock_*"):
-        path.unlink()
-    large = tmp_path_factory.mktemp("large") / "large.tif"
-    dataset = gdal.GetDriverByName("GTiff").Create(str(large), 1000, 1000, 1, gdal.GDT_Float32)
-    dataset.SetGeoTransform((500000.0, 10.0, 0.0, 4800000.0, 0.0, -10.0))
-    z = np.random.default_rng(0).gamma(4, 0.25, (1000, 1000))
-    dataset.GetRasterBand(1).WriteArray(z.astype(np.float32))
-    dataset = None
-    variables = {
-        "SPECKLESS_TEST_OUTPUT": str(OUTPUT),
-        "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
-        "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
-        "SPECKLESS_TEST_LARGE": str(large),
-        "SPECKLESS_TEST_MODELS": str(models),
-        "OMP_NUM_THREADS": "1",  # small networks; on a busy machine threads wait for each other
-    }
-    # A minute or so; a machine that does much else may need ten times as long.
-    errors = run_qgis(Path(__file__).with_name("dock_scenario.py"), variables, seconds=900)
-    assert (OUTPUT / "dock_seen.json").is_file(), errors
-    found = json.loads((OUTPUT / "dock_seen.json").read_text())
-    assert "error" not in found, found["error"]
-    return found
+    large = write_speckle(tmp_path_factory.mktemp("large") / "large.tif", 1000, 4)
+    return play("dock", {"SAMPLE": SAMPLE, "LARGE": large, "MODELS": models})
 
 
 def test_nothing_was_raised(seen: dict[str, Any]) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scenarios import ROOT
 
 from speckless.benchmarks.window import run_qgis
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

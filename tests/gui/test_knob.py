@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from networks import save_network
 from osgeo import gdal
-from test_dock import OUTPUT, SAMPLE, save_model
+from scenarios import OUTPUT, SAMPLE, SLOW, SMALL, play, write_speckle
 
-from speckless.benchmarks.window import run_qgis
-from speckless.plugin.engine.client import close_shared_engine
+from speckless.plugin.engine.shared import close_shared_engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
 
 
@@ -21,40 +20,18 @@ from speckless.plugin.jobs.despeckling import DespeckleJob
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small networks, affine and told L, and one that keeps the engine busy."""
     folder = tmp_path_factory.mktemp("models")
-    small = {"layers": 3, "channels": 8, "blocks": 1, "inputs": "log", "head": "moments"}
-    save_model(folder / "knob-affine.safetensors", "dopamine", small)
-    save_model(folder / "knob-told.safetensors", "ffdnet", {"layers": 3, "channels": 8})
-    slow = {"layers": 21, "channels": 64, "blocks": 5}
-    save_model(folder / "knob-slow.safetensors", "dopamine", slow)
+    save_network(folder / "knob-affine.safetensors", SMALL, scale="mean")
+    told = {"layers": 3, "channels": 8}
+    save_network(folder / "knob-told.safetensors", told, "ffdnet", "mean")
+    save_network(folder / "knob-slow.safetensors", SLOW, scale="mean")
     return folder
 
 
 @pytest.fixture(scope="module")
 def seen(models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the scenario saw."""
-    OUTPUT.mkdir(exist_ok=True)
-    (OUTPUT / ".gitignore").write_text("*\n")
-    for path in OUTPUT.glob("knob_*"):
-        path.unlink()
-    large = tmp_path_factory.mktemp("large") / "large.tif"
-    dataset = gdal.GetDriverByName("GTiff").Create(str(large), 1000, 1000, 1, gdal.GDT_Float32)
-    dataset.SetGeoTransform((500000.0, 10.0, 0.0, 4800000.0, 0.0, -10.0))
-    z = np.random.default_rng(0).gamma(4, 0.25, (1000, 1000))
-    dataset.GetRasterBand(1).WriteArray(z.astype(np.float32))
-    dataset = None
-    variables = {
-        "SPECKLESS_TEST_OUTPUT": str(OUTPUT),
-        "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
-        "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
-        "SPECKLESS_TEST_LARGE": str(large),
-        "SPECKLESS_TEST_MODELS": str(models),
-        "OMP_NUM_THREADS": "1",  # small networks; on a busy machine threads wait for each other
-    }
-    errors = run_qgis(Path(__file__).with_name("knob_scenario.py"), variables, seconds=900)
-    assert (OUTPUT / "knob_seen.json").is_file(), errors
-    found = json.loads((OUTPUT / "knob_seen.json").read_text())
-    assert "error" not in found, found["error"]
-    return found
+    large = write_speckle(tmp_path_factory.mktemp("large") / "large.tif", 1000, 4)
+    return play("knob", {"SAMPLE": SAMPLE, "LARGE": large, "MODELS": models})
 
 
 def full_run(seen: dict[str, Any], models: Path, tmp_path: Path, model: str) -> tuple[Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -13,46 +12,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import save_network
 from osgeo import gdal
-from tiny_models import save_tiny
-
-from speckless.benchmarks.window import run_qgis
-
-ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "tests" / "output"
-SAMPLE = ROOT / "resources" / "samples" / "sentinel1_sample.tif"
+from scenarios import OUTPUT, ROOT, SAMPLE, SLOW, SMALL, play
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small affine network, and one that keeps the engine busy."""
     folder = tmp_path_factory.mktemp("models")
-    small = {"layers": 3, "channels": 8, "blocks": 1, "inputs": "log", "head": "moments"}
-    save_tiny(folder / "tiny-affine.safetensors", **small)
-    save_tiny(folder / "tiny-slow.safetensors", layers=21, channels=64, blocks=5)
+    save_network(folder / "tiny-affine.safetensors", SMALL)
+    save_network(folder / "tiny-slow.safetensors", SLOW)
     return folder
 
 
 @pytest.fixture(scope="module")
 def seen(models: Path) -> dict[str, Any]:
     """What the scenario saw."""
-    OUTPUT.mkdir(exist_ok=True)
-    (OUTPUT / ".gitignore").write_text("*\n")
-    for path in OUTPUT.glob("tuning_*"):
-        path.unlink()
-    variables = {
-        "SPECKLESS_TEST_TOOLS": str(Path(__file__).parent),
-        "SPECKLESS_TEST_OUTPUT": str(OUTPUT),
-        "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
-        "SPECKLESS_TEST_MODELS": str(models),
-        "OMP_NUM_THREADS": "1",  # small networks; on a busy machine threads wait for each other
-    }
-    # A minute or so; a machine that does much else may need ten times as long.
-    errors = run_qgis(Path(__file__).with_name("tuning_scenario.py"), variables, seconds=1200)
-    assert (OUTPUT / "tuning_seen.json").is_file(), errors
-    found = json.loads((OUTPUT / "tuning_seen.json").read_text())
-    assert "error" not in found, found["error"]
-    return found
+    return play("tuning", {"SAMPLE": SAMPLE, "MODELS": models}, seconds=1200)
 
 
 def pixels(name: str, where: dict[str, Any]) -> np.ndarray:
@@ -135,6 +112,13 @@ def test_history_has_the_call(seen: dict[str, Any]) -> None:
     assert command.startswith('processing.run("speckless:despeckle"')
     assert "'MODEL':'tiny-affine'" in command
     assert str(OUTPUT / "tuning_run.tif") in command
+
+
+def test_history_has_the_tuning(seen: dict[str, Any]) -> None:
+    command = seen["history of tuning"][-1]
+    assert command.startswith('processing.run("speckless:finetune"')
+    assert "'MODEL':'tiny-affine'" in command
+    assert "'DEPTH':'head'" in command
 
 
 def test_dialog_is_filled_in(seen: dict[str, Any]) -> None:

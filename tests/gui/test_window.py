@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import TINY, save_network
 from osgeo import gdal
+from scenarios import OUTPUT, SAMPLE
 
 from speckless.benchmarks.window import run_qgis
-
-ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "tests" / "output"
-SAMPLE = ROOT / "resources" / "samples" / "sentinel1_sample.tif"
 
 
 @pytest.fixture(scope="module")
@@ -34,46 +32,21 @@ def folder() -> Path:
 def seen(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the scenario saw in the window."""
     models = tmp_path_factory.mktemp("gui")
+    mean = save_network(
+        models / "mean.safetensors", {"radius": 2}, "boxcar", "none", "Mean of 5×5", "mean-5"
+    )
+    affine = save_network(models / "tiny.safetensors", TINY, title="Tiny")
     variables = {
         "SPECKLESS_TEST_OUTPUT": str(folder),
         "SPECKLESS_TEST_SAMPLE": str(SAMPLE),
-        "SPECKLESS_TEST_MODEL": str(_mean_model(models / "mean.safetensors")),
-        "SPECKLESS_TEST_AFFINE": str(_affine_model(models / "tiny.safetensors")),
+        "SPECKLESS_TEST_MODEL": str(mean),
+        "SPECKLESS_TEST_AFFINE": str(affine),
     }
     errors = run_qgis(Path(__file__).with_name("despeckle_scenario.py"), variables)
     assert (folder / "seen.json").is_file(), errors
     found = json.loads((folder / "seen.json").read_text())
     assert "error" not in found, found["error"]
     return found
-
-
-def _mean_model(path: Path) -> Path:
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
-    arguments = {"radius": 2}
-    model = create("boxcar", arguments)
-    card = model.describe(
-        id="mean-5", title="Mean of 5×5", architecture="boxcar", arguments=arguments
-    )
-    save_model(path, model, card)
-    return path
-
-
-def _affine_model(path: Path) -> Path:
-    import torch
-
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
-    torch.manual_seed(0)
-    arguments = {"layers": 3, "channels": 4, "blocks": 1, "inputs": "log", "head": "moments"}
-    model = create("dopamine", arguments)
-    card = model.describe(
-        id="tiny", title="Tiny", architecture="dopamine", arguments=arguments, scale="geometric"
-    )
-    save_model(path, model, card)
-    return path
 
 
 def test_plugin_is_loaded(seen: dict[str, Any]) -> None:

@@ -5,13 +5,11 @@ Writes what it saw to the folder in SPECKLESS_TEST_OUTPUT; test_tuning.py judges
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -25,30 +23,29 @@ from qgis.utils import iface
 # QGIS runs this without a __file__.
 sys.path.insert(0, os.environ["SPECKLESS_TEST_TOOLS"])
 from window_tools import (
+    FOLDER,
     Heartbeat,
-    catch_exceptions,
     children,
     choose,
     dock,
     dock_settings,
     draw_polygon,
     engine_pid,
-    exceptions,
     is_whole,
     message_texts,
+    perform,
     processing_history,
+    seen,
     shot,
+    take,
     things,
     wait_for,
     wait_for_computing,
 )
 
-FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
 SAMPLE = os.environ["SPECKLESS_TEST_SAMPLE"]
 MODELS = Path(os.environ["SPECKLESS_TEST_MODELS"])
 RELOADS = 50
-
-seen: dict[str, Any] = {"exceptions": exceptions}
 
 
 def rest() -> None:
@@ -158,6 +155,7 @@ def tune(beat: Heartbeat) -> None:
     seen["points seen"] = sorted(set(counts))
     seen["points"] = section.chart.points
     seen["outcome"] = section.outcome.text()
+    seen["history of tuning"] = processing_history()
     seen["bar after tuning"] = message_texts()
     seen["trial"] = str(tunings.trial.path) if tunings.trial else ""
     seen["tuned is shown"] = section.tuned.isChecked()
@@ -421,25 +419,8 @@ def scenario() -> None:
         name = part.__name__ if part.__name__ != "<lambda>" else part.__code__.co_names[0]
         if wanted and name not in wanted:
             continue
-        started = time.monotonic()
-        (FOLDER / "tuning_at.txt").write_text(name)  # where it stands if it hangs
-        part()
-        seen[f"seconds of {name}"] = round(time.monotonic() - started, 1)
-        seen["main thread"] = beat.worst
-        (FOLDER / "tuning_seen.json").write_text(json.dumps(seen, indent=1))
-    seen["load"] = os.getloadavg()[0] / (os.cpu_count() or 1)
+        take("tuning", name, part)
+    seen["main thread"] = beat.worst
 
 
-def main() -> None:
-    catch_exceptions()
-    try:
-        scenario()
-    except Exception:
-        seen["error"] = traceback.format_exc()
-    (FOLDER / "tuning_seen.json").write_text(json.dumps(seen, indent=1))
-    # Otherwise QGIS would ask whether to save the project.
-    QgsProject.instance().clear()
-    iface.actionExit().trigger()
-
-
-QTimer.singleShot(1500, main)
+perform("tuning", scenario)

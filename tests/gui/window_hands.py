@@ -5,46 +5,24 @@ Imported by a scenario inside QGIS, by way of the folder that it lies in.
 
 from __future__ import annotations
 
-import json
-import os
-import time
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from qgis.core import QgsPointXY, QgsProject
-from qgis.PyQt.QtCore import QPoint, Qt, QTimer
+from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication
 from qgis.utils import iface
-from window_tools import catch_exceptions, dock, exceptions, wait_for
-
-FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
+from window_tools import FOLDER, dock, perform, seen, take, wait_for
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
 
-seen: dict[str, Any] = {"exceptions": exceptions}
-
-
 def start(path: str, parts: Sequence[Callable[[], None]]) -> None:
     """Run parts of a scenario over a scene once the window is there; write what was seen."""
-    catch_exceptions()
-    QTimer.singleShot(1500, lambda: _main(path, parts))
-
-
-def _main(path: str, parts: Sequence[Callable[[], None]]) -> None:
-    try:
-        _run(path, parts)
-    except Exception:
-        seen["error"] = traceback.format_exc()
-        shot("areas_error")
-    (FOLDER / "areas_seen.json").write_text(json.dumps(seen, indent=1))
-    # Otherwise QGIS would ask whether to save the project.
-    QgsProject.instance().clear()
-    iface.actionExit().trigger()
+    perform("areas", lambda: _run(path, parts))
 
 
 def _run(path: str, parts: Sequence[Callable[[], None]]) -> None:
@@ -58,16 +36,12 @@ def _run(path: str, parts: Sequence[Callable[[], None]]) -> None:
     QTest.qWait(300)
     assert wait_for(lambda: dock().scene is not None)
     for part in parts:
-        (FOLDER / "areas_at.txt").write_text(part.__name__)  # where it stands if it hangs
-        started = time.monotonic()
         try:
-            part()
+            take("areas", part.__name__, part)
         except Exception:
             # The other parts tell something too.
             seen.setdefault("errors", []).append(traceback.format_exc())
             shot(f"areas_error_{part.__name__}")
-        seen[f"seconds of {part.__name__}"] = round(time.monotonic() - started, 1)
-        (FOLDER / "areas_seen.json").write_text(json.dumps(seen, indent=1))
 
 
 def section() -> Any:

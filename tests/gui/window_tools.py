@@ -6,23 +6,67 @@ Imported inside QGIS, by way of the folder that the scenario lies in.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import qgis.utils
-from qgis.core import QgsProject
+from qgis.core import QgsProject, QgsVectorLayer
 from qgis.gui import QgsDockWidget, QgsMapCanvasItem, QgsMapTool
 from qgis.PyQt.QtCore import QPoint, Qt, QTimer
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QToolBar
 from qgis.utils import iface
 
+FOLDER = Path(os.environ["SPECKLESS_TEST_OUTPUT"])
+
 exceptions: list[str] = []
+# What the scenario saw, for the test that judges it.
+seen: dict[str, Any] = {"exceptions": exceptions}
+
+
+def perform(name: str, scenario: Callable[[], None]) -> None:
+    """Run a scenario once the window is there, write what was seen, and close QGIS."""
+    catch_exceptions()
+    QTimer.singleShot(1500, lambda: _perform(name, scenario))
+
+
+def _perform(name: str, scenario: Callable[[], None]) -> None:
+    try:
+        scenario()
+    except Exception:
+        seen["error"] = traceback.format_exc()
+        shot(FOLDER / f"{name}_error.png")
+    write_seen(name)
+    # Otherwise QGIS would ask whether to save the areas, and then the project.
+    for layer in QgsProject.instance().mapLayers().values():
+        if isinstance(layer, QgsVectorLayer) and layer.isEditable():
+            layer.rollBack()
+    QgsProject.instance().clear()
+    iface.actionExit().trigger()
+
+
+def write_seen(name: str) -> None:
+    """Write what was seen so far."""
+    (FOLDER / f"{name}_seen.json").write_text(json.dumps(seen, indent=1))
+
+
+def take(name: str, title: str, part: Callable[[], object]) -> None:
+    """Run a part of a scenario, timed."""
+    started = time.monotonic()
+    (FOLDER / f"{name}_at.txt").write_text(title)  # where it stands if it hangs
+    try:
+        part()
+    finally:
+        seen[f"seconds of {title}"] = round(time.monotonic() - started, 1)
+        seen["load"] = os.getloadavg()[0] / (os.cpu_count() or 1)
+        write_seen(name)
 
 
 def catch_exceptions() -> None:
@@ -146,7 +190,7 @@ def shot(path: Path) -> None:
 def engine_pid() -> int | None:
     """Process id of the engine that the plugin shares; None while there is none."""
     for name, module in list(sys.modules.items()):
-        if name.endswith("plugin.engine.client") and module._shared is not None:
+        if name.endswith("plugin.engine.shared") and module._shared is not None:
             pid = module._shared.pid
             if pid is not None:
                 return int(pid)

@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from despeckle_scenes import ORIGIN, PIXEL, Recorder
+from despeckle_scenes import ORIGIN, PIXEL
+from networks import TINY, save_network
 from osgeo import gdal, osr
-from qgis.core import (
-    QgsProcessingAlgorithm,
-    QgsProcessingContext,
-    QgsProject,
-)
+from qgis.core import QgsProcessingAlgorithm
+from toolbox import in_toolbox
 
 
 @pytest.fixture(scope="session")
@@ -41,36 +39,15 @@ def algorithm(plugin: Any) -> QgsProcessingAlgorithm:
 @pytest.fixture(scope="session")
 def boxcar(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Weights of a 3×3 mean: results can be told in advance, and it is fast."""
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
     path = tmp_path_factory.mktemp("models") / "boxcar.safetensors"
-    arguments = {"radius": 1}
-    model = create("boxcar", arguments)
-    card = model.describe(
-        id="boxcar-3", title="Mean of 3×3", architecture="boxcar", arguments=arguments
-    )
-    save_model(path, model, card)
-    return str(path)
+    return str(save_network(path, {"radius": 1}, "boxcar", "none", "Mean of 3×3", "boxcar-3"))
 
 
 @pytest.fixture(scope="session")
 def dopamine(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Weights of a DoPAMINE network of four layers, fresh but always the same."""
-    import torch
-
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
-    torch.manual_seed(0)
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
-    arguments = {"layers": 4, "channels": 6, "blocks": 1, "inputs": "log", "head": "moments"}
-    model = create("dopamine", arguments)
-    card = model.describe(
-        id="tiny", title="Tiny", architecture="dopamine", arguments=arguments, scale="geometric"
-    )
-    save_model(path, model, card)
-    return str(path)
+    return str(save_network(path, {**TINY, "layers": 4, "channels": 6}, title="Tiny"))
 
 
 @pytest.fixture
@@ -85,25 +62,11 @@ def user_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def finetune(plugin: Any, dopamine: str) -> Callable[..., dict[str, Any]]:
-    def finetune(feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
-        """Check the parameters and run, as the toolbox does; raise what the user would read."""
-        algorithm = plugin.provider.algorithm("finetune").create()
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        parameters = {
-            "MODEL_FILE": dopamine, "LOOKS": 4, "EPOCHS": 1, "LEARNING_RATE": 1e-3,
-            "AUGMENT": "FT", "DEVICE": "cpu", "MODEL_OUTPUT": "TEMPORARY_OUTPUT", **parameters,
-        }  # fmt: skip
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    return finetune
+    """Fine-tune a tiny network, for a moment."""
+    return in_toolbox(
+        plugin, "finetune", MODEL_FILE=dopamine, LOOKS=4, EPOCHS=1, LEARNING_RATE=1e-3,
+        AUGMENT="FT", DEVICE="cpu", MODEL_OUTPUT="TEMPORARY_OUTPUT",
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -141,20 +104,6 @@ def scene(write_raster: Callable[..., str], intensity: np.ndarray) -> str:
 
 
 @pytest.fixture
-def run(algorithm: QgsProcessingAlgorithm, boxcar: str) -> Callable[..., dict[str, Any]]:
-    def run(feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
-        """Check the parameters and run, as the toolbox does; raise what the user would read."""
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        parameters = {"MODEL_FILE": boxcar, "LOOKS": 4, **parameters}
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        # Without catching, the QgsProcessingException of processAlgorithm reaches the test.
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    return run
+def run(plugin: Any, boxcar: str) -> Callable[..., dict[str, Any]]:
+    """Despeckle by a 3×3 mean."""
+    return in_toolbox(plugin, "despeckle", MODEL_FILE=boxcar, LOOKS=4)

@@ -18,11 +18,11 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingContext,
     QgsProcessingException,
-    QgsProject,
     QgsRectangle,
     QgsVectorLayer,
 )
 from test_qgis_process import process
+from toolbox import in_toolbox
 
 from speckless.plugin.core import quality
 from speckless.plugin.jobs.assessment import NAMES
@@ -35,20 +35,7 @@ PART = (ORIGIN[0] + 20 * PIXEL, PIXEL, 0.0, ORIGIN[1] - 10 * PIXEL, 0.0, -PIXEL)
 
 @pytest.fixture
 def assess(plugin: Any) -> Assess:
-    def run(feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
-        algorithm = plugin.provider.algorithm("assess").create()
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    return run
+    return in_toolbox(plugin, "assess")
 
 
 @pytest.fixture

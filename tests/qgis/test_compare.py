@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from despeckle_scenes import ORIGIN, PIXEL, Recorder, mean_3x3, read
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProject
+from qgis.core import QgsProcessingException
+from toolbox import in_toolbox
 
 Compare = Callable[..., dict[str, Any]]
 PART = (ORIGIN[0] + 30 * PIXEL, PIXEL, 0.0, ORIGIN[1] - 10 * PIXEL, 0.0, -PIXEL)
@@ -18,21 +19,7 @@ PART = (ORIGIN[0] + 30 * PIXEL, PIXEL, 0.0, ORIGIN[1] - 10 * PIXEL, 0.0, -PIXEL)
 
 @pytest.fixture
 def compare(plugin: Any) -> Compare:
-    def run(feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
-        algorithm = plugin.provider.algorithm("compare").create()
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        parameters = {"MODELS": [], "FILTERS": [], **parameters}
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    return run
+    return in_toolbox(plugin, "compare", MODELS=[], FILTERS=[])
 
 
 @pytest.fixture

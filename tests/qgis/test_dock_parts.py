@@ -109,6 +109,16 @@ def test_window_in_view_is_found(canvas: Any, scene: str) -> None:
     assert visible_window(canvas, layer, Placement(scene)) is None
 
 
+def test_rotated_raster_is_seen_whole(canvas: Any, write_raster: Any) -> None:
+    # Columns point north, rows east: QGIS shows 80 pixels across and 60 up.
+    path = write_raster(np.ones((80, 60)), transform=(1000.0, 0.0, 10.0, 5000.0, 10.0, 0.0))
+    layer = QgsRasterLayer(path, "rotated")
+    assert (layer.width(), layer.height()) == (80, 60)
+    canvas.setDestinationCrs(layer.crs())
+    canvas.setExtent(layer.extent())
+    assert visible_window(canvas, layer, Placement(path)) == Window(0, 0, 60, 80)
+
+
 def test_other_crs_bends_the_picture(canvas: Any, scene: str) -> None:
     layer = QgsRasterLayer(scene, "scene")
     placement = Placement(scene)

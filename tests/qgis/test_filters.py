@@ -14,11 +14,10 @@ from osgeo import gdal
 from qgis import utils
 from qgis.core import (
     QgsProcessingAlgorithm,
-    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
-    QgsProject,
 )
+from toolbox import Run, in_toolbox
 
 BEFORE, AFTER = ["INPUT", "BANDS", "DOMAIN"], ["EXTENT", "CREATION_OPTIONS", "OUTPUT"]
 RATIO = ["MEAN_RATIO", "VARIANCE_RATIO", "DOMAIN_USED"]
@@ -46,22 +45,8 @@ OWN = {
 
 
 @pytest.fixture
-def filtered(plugin: Any) -> Iterator[Callable[..., dict[str, Any]]]:
-    def run(name: str, feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
-        """Check the parameters and run, as the toolbox does; raise what the user would read."""
-        algorithm = plugin.provider.algorithm(name).create()
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    yield run
+def filtered(plugin: Any) -> Iterator[Run]:
+    yield lambda name, *given, **parameters: in_toolbox(plugin, name)(*given, **parameters)
     # What was raised holds contexts and layers in cycles; they must not outlive QGIS.
     gc.collect()
 

@@ -18,10 +18,10 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
-    QgsProcessingParameterDefinition,
     QgsProject,
     QgsVectorLayer,
 )
+from toolbox import declared, made_by_default
 
 Run = Callable[..., dict[str, Any]]
 
@@ -103,29 +103,13 @@ def learnt_from(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_parameters_and_outputs_are_stable(plugin: Any) -> None:
     algorithm = plugin.provider.algorithm("finetune").create()
-    flag = QgsProcessingParameterDefinition.Flag
-    found = [
-        (
-            definition.name(),
-            definition.type(),
-            definition.defaultValue(),
-            bool(definition.flags() & flag.FlagOptional),
-            bool(definition.flags() & flag.FlagAdvanced),
-        )
-        for definition in algorithm.parameterDefinitions()
-    ]
-    assert found == PARAMETERS
+    assert declared(algorithm) == PARAMETERS
     names = [output.name() for output in algorithm.outputDefinitions()]
     assert names == ["MODEL_OUTPUT", "OUTPUT", "REPORT", *FIGURES]
     for name, options in (("AUGMENT", ["AFT", "FT"]), ("DEPTH", ["full", "head", "scale"])):
         definition = algorithm.parameterDefinition(name)
         assert definition.usesStaticStrings() and definition.options() == options
-    made = [
-        d.name()
-        for d in algorithm.parameterDefinitions()
-        if d.isDestination() and d.createByDefault()
-    ]
-    assert made == ["MODEL_OUTPUT"]
+    assert made_by_default(algorithm) == ["MODEL_OUTPUT"]
 
 
 def test_models_that_need_no_reference_are_offered_first(plugin: Any) -> None:

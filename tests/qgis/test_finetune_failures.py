@@ -187,14 +187,14 @@ def test_cancel_is_prompt(refused: Callable[..., str], moment: str) -> None:
 def test_killed_engine_is_an_error_and_the_next_run_works(
     finetune: Run, refused: Callable[..., str], scene: str
 ) -> None:
-    from speckless.plugin.engine import client
+    from speckless.plugin.engine import shared
 
     class Killer(Recorder):
         def pushInfo(self, info: str) -> None:
             super().pushInfo(info)
             if info.startswith("Epoch 1:"):
-                assert client._shared is not None and client._shared.pid
-                os.kill(client._shared.pid, signal.SIGKILL)
+                assert shared._shared is not None and shared._shared.pid
+                os.kill(shared._shared.pid, signal.SIGKILL)
 
     message = refused(Killer(), EPOCHS=10_000)
     assert "engine" in message.lower()

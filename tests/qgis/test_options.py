@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from qgis.core import QgsSettings
 
-from speckless.plugin.engine.client import Hello, limit_shared_engine, shared_engine
+from speckless.plugin.engine.client import Hello
 from speckless.plugin.engine.protocol import DeviceInfo
+from speckless.plugin.engine.shared import limit_shared_engine, shared_engine
 from speckless.plugin.gui.choices import Choices
 from speckless.plugin.gui.diagnostics import report
 from speckless.plugin.gui.help_panel import CLASSICAL, HelpPanel

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from qgis import utils
-from qgis.core import QgsApplication, QgsProcessingParameterDefinition
+from qgis.core import QgsApplication
+from toolbox import declared, made_by_default
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,18 +54,7 @@ FIGURES = [
 
 
 def test_parameters_are_stable(algorithm: Any) -> None:
-    flag = QgsProcessingParameterDefinition.Flag
-    found = [
-        (
-            definition.name(),
-            definition.type(),
-            definition.defaultValue(),
-            bool(definition.flags() & flag.FlagOptional),
-            bool(definition.flags() & flag.FlagAdvanced),
-        )
-        for definition in algorithm.parameterDefinitions()
-    ]
-    assert found == PARAMETERS
+    assert declared(algorithm) == PARAMETERS
 
 
 def test_outputs_are_stable(algorithm: Any) -> None:
@@ -73,12 +63,7 @@ def test_outputs_are_stable(algorithm: Any) -> None:
 
 
 def test_only_the_main_output_is_made_by_default(algorithm: Any) -> None:
-    made = [
-        d.name()
-        for d in algorithm.parameterDefinitions()
-        if d.isDestination() and d.createByDefault()
-    ]
-    assert made == ["OUTPUT"]
+    assert made_by_default(algorithm) == ["OUTPUT"]
 
 
 def test_choices_are_names_not_numbers(algorithm: Any) -> None:

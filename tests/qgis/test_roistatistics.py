@@ -25,6 +25,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 from test_qgis_process import process
+from toolbox import in_toolbox
 
 from speckless.plugin.core import quality
 
@@ -70,19 +71,13 @@ def polygons(plugin: Any) -> Layer:
 
 @pytest.fixture
 def measure(plugin: Any) -> Callable[..., tuple[dict[str, Any], list[dict[str, Any]]]]:
+    toolbox = in_toolbox(plugin, "roistatistics", OUTPUT="TEMPORARY_OUTPUT")
+
     def run(feedback: Recorder | None = None, **parameters: Any) -> Any:
         """Results, and the attributes of the polygons."""
-        algorithm = plugin.provider.algorithm("roistatistics").create()
         context = QgsProcessingContext()
         context.setProject(QgsProject.instance())
-        parameters = {"OUTPUT": "TEMPORARY_OUTPUT", **parameters}
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
+        results = toolbox(feedback, context, **parameters)
         layer = context.takeResultLayer(results["OUTPUT"])
         layer = layer or QgsVectorLayer(results["OUTPUT"], "result")
         names = [field.name() for field in layer.fields()]

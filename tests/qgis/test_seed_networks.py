@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import save_network
 from osgeo import gdal
 
 Run = Callable[..., dict[str, Any]]
@@ -22,22 +23,15 @@ ARGUMENTS = {
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Weights files of tiny fresh networks."""
-    import torch
-
-    from speckless.plugin.core.models.registry import create
-    from speckless.plugin.core.models.weights import save_model
-
-    folder, paths = tmp_path_factory.mktemp("models"), {}
-    for name, arguments in ARGUMENTS.items():
-        torch.manual_seed(0)
-        model = create(name, arguments)
-        card = model.describe(
-            id=f"{name}-tiny", title=name, architecture=name, arguments=arguments,
-            scale="geometric",
-        )  # fmt: skip
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(paths[name], model, card)
-    return paths
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        name: str(
+            save_network(
+                folder / f"{name}.safetensors", arguments, name, title=name, id=f"{name}-tiny"
+            )
+        )
+        for name, arguments in ARGUMENTS.items()
+    }
 
 
 def _read(path: str) -> np.ndarray:

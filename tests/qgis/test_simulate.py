@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from despeckle_scenes import Recorder, read
+from despeckle_scenes import read
 from osgeo import gdal
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProject
+from qgis.core import QgsProcessingException
+from toolbox import in_toolbox
 
 from speckless.plugin.core.area_statistics import area_statistics
 
@@ -19,20 +20,7 @@ Simulate = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def simulate(plugin: Any) -> Simulate:
-    def run(**parameters: Any) -> dict[str, Any]:
-        algorithm = plugin.provider.algorithm("simulate").create()
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = Recorder()
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    return run
+    return in_toolbox(plugin, "simulate")
 
 
 def test_looks_seed_and_georeferencing(

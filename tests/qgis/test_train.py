@@ -10,13 +10,10 @@ import numpy as np
 import pytest
 from despeckle_scenes import Recorder, read
 from qgis.core import (
-    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
-    QgsProject,
 )
-
-Run = Callable[..., dict[str, Any]]
+from toolbox import Run, in_toolbox
 
 # Name, type, default, optional.
 TRAIN = [
@@ -69,22 +66,8 @@ REFERENCE = [
 
 
 @pytest.fixture
-def run(plugin: Any) -> Callable[..., dict[str, Any]]:
-    def run(name: str, feedback: Recorder | None = None, **parameters: Any) -> dict[str, Any]:
-        """Check the parameters and run, as the toolbox does; raise what the user would read."""
-        algorithm = plugin.provider.algorithm(name).create()
-        context = QgsProcessingContext()
-        context.setProject(QgsProject.instance())
-        accepted, problem = algorithm.checkParameterValues(parameters, context)
-        if not accepted:
-            raise ValueError(problem)
-        feedback = feedback or Recorder()
-        results, succeeded = algorithm.run(parameters, context, feedback, {}, False)
-        if not succeeded:
-            raise ValueError("\n".join(feedback.errors))
-        return results
-
-    return run
+def run(plugin: Any) -> Run:
+    return lambda name, *given, **parameters: in_toolbox(plugin, name)(*given, **parameters)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toolbox
 from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
 
 from speckless.plugin.core.models.card import ModelCard
@@ -59,15 +60,7 @@ def test_history_knows_the_call(plugin: Any, scene: str) -> None:
         "", False, by_path=True
     )
     assert history.record("speckless:despeckle", parameters)
-    from qgis.gui import QgsGui
-
-    if hasattr(QgsGui, "historyProviderRegistry"):
-        registry = QgsGui.historyProviderRegistry()
-        command = registry.queryEntries(providerId="processing")[-1].entry["python_command"]
-    else:
-        from processing.core.ProcessingLog import ProcessingLog
-
-        command = ProcessingLog.getLogEntries()[-1].text
+    command = toolbox.history()[-1]
     assert command.startswith('processing.run("speckless:despeckle"')
     assert f"'INPUT':'{scene}'" in command
     assert "'LOOKS':4" in command

@@ -7,12 +7,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-import torch
+from networks import TINY, save_network
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput, RasterError, SpecklessError
 from speckless.plugin.core.models.card import ModelCard
-from speckless.plugin.core.models.registry import create
-from speckless.plugin.core.models.weights import load_model, save_model
+from speckless.plugin.core.models.weights import load_model
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
 from speckless.plugin.jobs import adapting, publishing
@@ -35,15 +34,7 @@ def never():
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    torch.manual_seed(0)
-    arguments = {"layers": 3, "channels": 4, "blocks": 1, "inputs": "log", "head": "moments"}
-    network = create("dopamine", arguments)
-    card = network.describe(
-        id="tiny", title="Tiny", architecture="dopamine", arguments=arguments, scale="geometric"
-    )
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_model(path, network, card)
-    return path
+    return save_network(tmp_path_factory.mktemp("model") / "tiny.safetensors", TINY, title="Tiny")
 
 
 @pytest.fixture

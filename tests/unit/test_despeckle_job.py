@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from networks import save_network
 
 from speckless.plugin.core.errors import (
     Cancelled,
@@ -20,10 +20,8 @@ from speckless.plugin.core.errors import (
     ModelError,
     RasterError,
 )
-from speckless.plugin.core.models.registry import create
-from speckless.plugin.core.models.weights import save_model
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.engine.client import shared_engine
+from speckless.plugin.engine.shared import shared_engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
 
 gdal = pytest.importorskip("osgeo.gdal")
@@ -39,17 +37,14 @@ ARCHITECTURES = {
 def weights(tmp_path_factory):
     """Weights files by name."""
     folder = tmp_path_factory.mktemp("weights")
-    paths = {}
-    for name, arguments in ARCHITECTURES.items():
-        torch.manual_seed(0)
-        architecture = "dopamine" if name == "slow" else name
-        model = create(architecture, arguments)
-        card = model.describe(
-            id=name, title=name, architecture=architecture, arguments=arguments, scale="geometric"
+    return {
+        name: str(
+            save_network(
+                folder / f"{name}.safetensors", arguments, "dopamine" if name == "slow" else name
+            )
         )
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(paths[name], model, card)
-    return paths
+        for name, arguments in ARCHITECTURES.items()
+    }
 
 
 def write(path, bands, nodata=None):

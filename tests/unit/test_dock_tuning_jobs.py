@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from networks import TINY, save_network
 
 from speckless.plugin.core.errors import InvalidInput, RasterError
 from speckless.plugin.core.models.card import ModelCard
-from speckless.plugin.core.models.registry import create, find
-from speckless.plugin.core.models.weights import load_model, save_model
+from speckless.plugin.core.models.registry import find
+from speckless.plugin.core.models.weights import load_model
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.jobs.area_tuning import AreaTuningJob
 from speckless.plugin.jobs.finetuning import FineTuneJob
@@ -25,15 +26,7 @@ ogr = pytest.importorskip("osgeo.ogr")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    arguments = {"layers": 3, "channels": 4, "blocks": 1, "inputs": "log", "head": "moments"}
-    network = create("dopamine", arguments)
-    card = network.describe(
-        id="tiny", title="Tiny", architecture="dopamine", arguments=arguments, scale="geometric"
-    )
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_model(path, network, card)
-    return path
+    return save_network(tmp_path_factory.mktemp("model") / "tiny.safetensors", TINY, title="Tiny")
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import pytest
 from engine_models import request, save_boxcar
 
 from speckless.plugin.core.errors import InvalidInput
-from speckless.plugin.engine import client
-from speckless.plugin.engine.client import Engine, limit_shared_engine, shared_engine
+from speckless.plugin.engine import shared
+from speckless.plugin.engine.client import Engine
 from speckless.plugin.engine.limits import Limits
+from speckless.plugin.engine.shared import limit_shared_engine, shared_engine
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="bound on Linux only")
 
@@ -74,4 +75,4 @@ def test_other_limits_restart_the_shared_worker():
         assert second.pid != first.pid
     finally:
         limit_shared_engine(None, None)
-        client.close_shared_engine()
+        shared.close_shared_engine()

@@ -12,7 +12,8 @@ from engine_models import big_request, box_mean, request, save_boxcar, save_slow
 
 from speckless.plugin.core.errors import Cancelled, EngineError, InvalidInput, ModelError
 from speckless.plugin.core.tiling import Window, plan_tiles
-from speckless.plugin.engine.client import Engine, TileRequest, shared_engine
+from speckless.plugin.engine.client import Engine, TileRequest
+from speckless.plugin.engine.shared import shared_engine
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+from networks import TINY, save_network
 
 pytest.importorskip("osgeo.gdal")
 
@@ -13,8 +13,6 @@ from test_despeckle_job import read, run
 
 from speckless.plugin.core.affine import moments
 from speckless.plugin.core.errors import Cancelled, InvalidInput
-from speckless.plugin.core.models.registry import create
-from speckless.plugin.core.models.weights import save_model
 from speckless.plugin.core.risk import best_knob
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
@@ -25,21 +23,15 @@ from speckless.plugin.jobs.knob import ChosenKnob, correlation_warnings
 def weights(tmp_path_factory):
     """Small affine networks of either scale, and a moving average."""
     folder = tmp_path_factory.mktemp("weights")
-    paths = {}
-    affine = {"layers": 3, "channels": 6, "blocks": 1, "inputs": "log", "head": "moments"}
-    for name, architecture, arguments, scale in (
-        ("boxcar", "boxcar", {"radius": 1}, "mean"),
-        ("dopamine", "dopamine", affine, "geometric"),
-        ("dopamine-mean", "dopamine", affine, "mean"),
-    ):
-        torch.manual_seed(0)
-        model = create(architecture, arguments)
-        card = model.describe(
-            id=name, title=name, architecture=architecture, arguments=arguments, scale=scale
+    affine = {**TINY, "channels": 6}
+    return {
+        name: str(save_network(folder / f"{name}.safetensors", arguments, architecture, scale))
+        for name, architecture, arguments, scale in (
+            ("boxcar", "boxcar", {"radius": 1}, "mean"),
+            ("dopamine", "dopamine", affine, "geometric"),
+            ("dopamine-mean", "dopamine", affine, "mean"),
         )
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(paths[name], model, card)
-    return paths
+    }
 
 
 def image(height=96, width=120, looks=2, seed=0, psf=0.0):

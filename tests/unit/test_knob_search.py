@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from networks import TINY, save_network
 
 pytest.importorskip("osgeo.gdal")
 
 from raster_files import make_raster
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput
-from speckless.plugin.core.models.registry import create
-from speckless.plugin.core.models.weights import save_model
 from speckless.plugin.core.risk import KnobRisk, RiskEstimate
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.engine.client import close_shared_engine
+from speckless.plugin.engine.shared import close_shared_engine, shared_engine
+from speckless.plugin.jobs import knob
 from speckless.plugin.jobs.despeckling import DespeckleJob
 from speckless.plugin.jobs.knob_search import RiskCurve, RiskPoint, RiskSearch, curve_points
 from speckless.plugin.jobs.preview import PreviewRequest
@@ -37,18 +38,11 @@ def engine_is_closed() -> Any:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("weights")
-    paths = {}
-    for name, architecture, arguments in (
-        ("boxcar", "boxcar", {"radius": 1}),
-        ("dopamine", "dopamine",
-         {"layers": 3, "channels": 6, "blocks": 1, "inputs": "log", "head": "moments"}),
-    ):  # fmt: skip
-        torch.manual_seed(0)
-        model = create(architecture, arguments)
-        card = model.describe(id=name, title=name, architecture=architecture, arguments=arguments)
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(paths[name], model, card)
-    return paths
+    affine = {**TINY, "channels": 6}
+    return {
+        name: str(save_network(folder / f"{name}.safetensors", arguments, name, "none"))
+        for name, arguments in (("boxcar", {"radius": 1}), ("dopamine", affine))
+    }
 
 
 def scene_of(path: str) -> Scene:
@@ -96,6 +90,62 @@ def test_curve_is_that_of_the_run(tmp_path: Path, weights: dict[str, str]) -> No
     assert curve.at(LOOKS * 16.5) is None
     assert curve.caution == ""
     assert curve.pixels > 40_000  # a part of the 300 x 300, without bright targets
+
+
+def test_whoever_wants_the_engine_gets_it_between_pieces(
+    tmp_path: Path, weights: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_raster(tmp_path / "scene.tif", image(600))
+    request, scene = request_for(path, weights["dopamine"]), scene_of(path)
+    expected = RiskSearch().run(request, scene, lambda: False)
+    began, ends, curves = threading.Event(), [], []
+
+    def slow(*args: Any) -> Any:
+        began.set()
+        time.sleep(0.4)
+        found = part(*args)
+        ends.append(time.monotonic())
+        return found
+
+    part = knob._part
+    monkeypatch.setattr(knob, "_part", slow)
+    searching = threading.Thread(
+        target=lambda: curves.append(RiskSearch().run(request, scene, lambda: False))
+    )
+    searching.start()
+    assert began.wait(60)
+    with shared_engine() as engine:
+        taken, done = time.monotonic(), len(ends)
+        engine.load(Path(weights["boxcar"]), "cpu", "fp32")
+        time.sleep(0.5)
+        assert len(ends) == done  # it leaves the engine to who has it
+        assert curves == []
+    searching.join(60)
+    assert done < 4
+    assert taken - ends[done - 1] < 0.5
+    assert curves == [expected]
+    assert len(ends) >= 4
+
+
+def test_search_that_gave_way_still_stops(tmp_path: Path, weights: dict[str, str]) -> None:
+    path = make_raster(tmp_path / "scene.tif", image(300))
+    request, scene = request_for(path, weights["dopamine"]), scene_of(path)
+    stop, outcome = threading.Event(), []
+
+    def search() -> None:
+        try:
+            outcome.append(RiskSearch().run(request, scene, stop.is_set))
+        except Cancelled as error:
+            outcome.append(error)
+
+    with shared_engine():
+        searching = threading.Thread(target=search)
+        searching.start()
+        searching.join(0.3)
+        assert outcome == []  # waits
+        stop.set()
+        searching.join(2)
+        assert [type(found) for found in outcome] == [Cancelled]
 
 
 def test_correlated_speckle_is_told(tmp_path: Path, weights: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Tables of all models, their page, and half precision on disk, with tiny networks."""
+"""Tables of all models, their page, and rounding on disk, with tiny networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_benchmarks import image_folder, weights_file
 
-from speckless.benchmarks import half, modeldates, modelpage, models
+from speckless.benchmarks import modeldates, modelpage, models, storage
 from speckless.benchmarks.multidate import edge_preservation
 from speckless.plugin.core.models.card import ModelCard
 from speckless.plugin.core.models.registry import WEIGHTS_FOLDER, create, list_cards
@@ -142,15 +142,15 @@ def test_operations_are_those_of_the_layers(tmp_path):
     assert convolutions <= found <= 1.1 * convolutions
 
 
-def test_half_precision_is_written_only_where_nothing_moves(tmp_path, capsys):
+def test_rounding_is_written_only_where_nothing_moves(tmp_path, capsys):
     path = weights_file(tmp_path)
     folder = str(image_folder(tmp_path)[0].parent)
     before = path.read_bytes()
     arguments = [str(path), "--images", folder, "--looks", "1", "--threads", "1", "--write"]
-    assert half.main([*arguments, "--tolerance", "0"]) == 1
+    assert storage.main([*arguments, "--tolerance", "0"]) == 1
     assert path.read_bytes() == before
     path.with_suffix(".json").write_text("{}\n")
-    assert half.main(arguments) == 0
+    assert storage.main(arguments) == 0
     assert "bytes" in capsys.readouterr().out
     card = load_model(path).card
     assert {value.dtype for value in load_file(str(path)).values()} == {torch.float16}

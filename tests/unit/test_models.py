@@ -47,15 +47,6 @@ def test_weights_come_back_with_their_card(saved):
     assert not loaded.training
 
 
-def test_half_precision_on_disk_loads_as_single(saved, tmp_path):
-    _, model = saved
-    card = model.describe(
-        id="half", title="", architecture="ffdnet", arguments={"layers": 3, "channels": 4}
-    )
-    save_model(tmp_path / "half.safetensors", model, card, torch.float16)
-    assert load_model(tmp_path / "half.safetensors").first.weight.dtype == torch.float32
-
-
 def test_one_flipped_bit_is_noticed(saved):
     path, _ = saved
     content = bytearray(path.read_bytes())

@@ -7,11 +7,11 @@ import os
 import numpy as np
 import pytest
 import torch
+from networks import save_network
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput
 from speckless.plugin.core.models.card import ModelCard
-from speckless.plugin.core.models.registry import create
-from speckless.plugin.core.models.weights import load_model, save_model
+from speckless.plugin.core.models.weights import load_model
 from speckless.plugin.jobs.adapting import AdaptJob
 from speckless.plugin.jobs.checks import settle_method
 from speckless.plugin.jobs.finetuning import FineTuneJob
@@ -29,16 +29,10 @@ ARGUMENTS = {
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    paths = {}
-    for name, arguments in ARGUMENTS.items():
-        torch.manual_seed(0)
-        model = create(name, arguments)
-        card = model.describe(
-            id=name, title=name, architecture=name, arguments=arguments, scale="geometric"
-        )
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(paths[name], model, card)
-    return paths
+    return {
+        name: str(save_network(folder / f"{name}.safetensors", arguments, name))
+        for name, arguments in ARGUMENTS.items()
+    }
 
 
 def _write(path, values):

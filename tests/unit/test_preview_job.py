@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from networks import save_network
 
 from speckless.plugin.core.errors import Cancelled, InvalidInput
-from speckless.plugin.core.models.registry import create
-from speckless.plugin.core.models.weights import save_model
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.engine.client import close_shared_engine
+from speckless.plugin.engine.shared import close_shared_engine, shared_engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
 from speckless.plugin.jobs.preview import PreviewMaker, PreviewRequest
 from speckless.plugin.jobs.preview_image import Preview
@@ -40,14 +40,10 @@ def engine_is_closed() -> Any:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Weights files by architecture."""
     folder = tmp_path_factory.mktemp("weights")
-    paths = {}
-    for name, arguments in ARGUMENTS.items():
-        torch.manual_seed(0)
-        model = create(name, arguments)
-        card = model.describe(id=name, title=name, architecture=name, arguments=arguments)
-        paths[name] = str(folder / f"{name}.safetensors")
-        save_model(paths[name], model, card)
-    return paths
+    return {
+        name: str(save_network(folder / f"{name}.safetensors", arguments, name, "none"))
+        for name, arguments in ARGUMENTS.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +189,37 @@ def test_network_told_looks_turns_at_once_when_it_was_run_at_anchors(
     # Elsewhere the stack is another.
     other = maker.make(request(1.0, Window(300, 0, 100, 100)), nothing, lambda: False)
     assert other.stack is None
+
+
+def test_anchors_give_way_to_other_jobs(scene: str, weights: dict[str, str]) -> None:
+    maker = PreviewMaker(SceneCache())
+    request = PreviewRequest(
+        scene, 1, Window(0, 0, WIDTH, HEIGHT), model_file=weights["ffdnet"], looks=1.0,
+        device="cpu", precision="fp32",
+    )  # fmt: skip
+    preview = maker.make(request, lambda *_: None, lambda: False)
+    parts: list[float] = []
+    under_way = threading.Event()
+
+    def slow(part: float) -> None:
+        parts.append(part)
+        if part > 0.2 and not under_way.is_set():
+            under_way.set()
+            time.sleep(0.3)
+
+    filling = threading.Thread(target=maker.fill, args=(request, preview, slow, lambda: False))
+    filling.start()
+    assert under_way.wait(60)
+    told = len(parts)
+    with shared_engine():
+        done = len(parts)
+        time.sleep(0.3)
+        assert len(parts) == done
+        assert not preview.turns_at_once
+    filling.join(60)
+    assert done <= told + 1  # not at the end of the six tiles
+    assert preview.turns_at_once
+    assert parts == sorted(parts)
 
 
 def test_other_models_need_no_anchors(make: Any, scene: str, weights: dict[str, str]) -> None:

@@ -96,6 +96,11 @@ class ModelCard:
         """Pixels around a tile that its estimate depends on, filled holes included."""
         return self.radius + FILL_RADIUS
 
+    @property
+    def for_radar(self) -> bool:
+        """Made for the range of values of radar images, not for that of photographs."""
+        return self.scale == "geometric"
+
     def scene_scale(self, mean: float, geometric_mean: float) -> float:
         """The frozen statistic of the scene that the model's input is divided by."""
         return {"none": 1.0, "mean": mean, "geometric": geometric_mean}[self.scale]

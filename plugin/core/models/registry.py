@@ -74,7 +74,7 @@ def weight_files(folders: Iterable[Path] = ()) -> list[Path]:
 def list_cards(
     folders: Iterable[Path] = (), left_out: Callable[[str], None] = lambda reason: None
 ) -> list[ModelCard]:
-    """Cards of all installed models, the default first, then by id.
+    """Cards of all installed models: the default, those made for radar images, the others.
 
     Parameters
     ----------
@@ -101,7 +101,10 @@ def list_cards(
             left_out(f"The model file {path} has the id '{card.id}' of {paths[card.id]}.")
         else:
             cards[card.id], paths[card.id] = card, path
-    return sorted(cards.values(), key=lambda card: (card.id != DEFAULT_MODEL, card.id))
+    return sorted(
+        cards.values(),
+        key=lambda card: (card.id != DEFAULT_MODEL, not card.for_radar, card.id),
+    )
 
 
 def free_id(wanted: str, folders: Iterable[Path] = ()) -> str:

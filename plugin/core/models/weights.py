@@ -15,6 +15,7 @@ from ..errors import ModelError
 from .base import Despeckler, count_parameters
 from .card import ModelCard
 from .registry import create
+from .storage import pack, unpack
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
@@ -52,7 +53,7 @@ def load_model(path: str | Path) -> Despeckler:
         )
     module = create(card.architecture, card.arguments)
     try:
-        module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        module.load_state_dict(unpack(tensors))
     except RuntimeError as error:
         raise ModelError(
             f"The weights in {path} do not fit the architecture '{card.architecture}'."
@@ -62,16 +63,16 @@ def load_model(path: str | Path) -> Despeckler:
 
 
 def save_model(
-    path: str | Path, module: Despeckler, card: ModelCard, dtype: torch.dtype = torch.float32
+    path: str | Path, module: Despeckler, card: ModelCard, storage: str = "single"
 ) -> ModelCard:
-    """Write weights and card to ``path`` (atomically) and return the completed card."""
+    """Write weights and card to ``path`` (atomically) and return the completed card.
+
+    `storage` is one of `storage.STORAGES`.
+    """
     from safetensors.torch import save_file
 
     path = Path(path)
-    tensors = {
-        name: value.detach().cpu().to(dtype).contiguous()
-        for name, value in module.state_dict().items()
-    }
+    tensors = pack(module.state_dict(), storage)
     card = replace(
         card, tensors_sha256=tensors_digest(tensors), parameters=count_parameters(module)
     )
