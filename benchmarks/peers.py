@@ -90,6 +90,7 @@ def _with_otb(options: argparse.Namespace, folder: Path) -> None:
                 ours(name, scene, mine, radius, options.co),
                 otb(name, scene, theirs, radius, options.co),
                 options,
+                (mine, theirs),
             )
             rows += _rows(
                 f"{name} {radius}", "OTB", both, options.side, agreement(mine, theirs, radius)
@@ -107,8 +108,9 @@ def _with_saga(options: argparse.Namespace, folder: Path) -> None:
         f"-INPUT={scene}", f"-RESULT={folder / 'saga.sgrd'}",
         f"-STDDEV={folder / 'deviation.sgrd'}", f"-DIR={folder / 'direction.sgrd'}",
     ]  # fmt: skip
-    mine = ours("refinedlee", scene, folder / "ours.tif", None, options.co)
-    both = _alternating(mine, command, options)
+    target = folder / "ours.tif"
+    mine = ours("refinedlee", scene, target, None, options.co)
+    both = _alternating(mine, command, options, (target, folder / "saga.sgrd"))
     # Both choose among directions; they are no more alike than that.
     _say(
         table(
@@ -183,11 +185,16 @@ def otb(name: str, scene: Path, target: Path, radius: int, options: Sequence[str
 
 
 def _alternating(
-    mine: Sequence[str], theirs: Sequence[str], options: argparse.Namespace
+    mine: Sequence[str],
+    theirs: Sequence[str],
+    options: argparse.Namespace,
+    outputs: Sequence[Path],
 ) -> tuple[Cost, Cost]:
+    """Measure both in turn, each writing a new file: an output of an earlier run is deleted."""
     costs: tuple[list[Cost], list[Cost]] = ([], [])
     for _ in range(options.repeats):
-        for command, found in zip((mine, theirs), costs):
+        for command, found, path in zip((mine, theirs), costs, outputs):
+            path.unlink(missing_ok=True)
             found.append(measure(command, options.cores))
     return least(costs[0]), least(costs[1])
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InvalidInput
+from .moments import StreamingMoments
 from .tiling import Window
 
 Array = npt.NDArray[Any]
@@ -271,67 +272,6 @@ def ssim_map(clean: Array, estimate: Array, data_range: float) -> npt.NDArray[np
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     return np.asarray(luminance * (2 * covariance + c2) / (variances + c2))
-
-
-# Values taken in at once: they stay in the processor's cache.
-_PART = 2**13
-
-
-class StreamingMoments:
-    """Mean and variance of values that come in parts, as exact as from the whole.
-
-    Parts are merged by the formula of Chan, Golub and LeVeque (1979), so a large mean does not
-    swallow a small variance.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._mean = 0.0
-        self._squares = 0.0  # sum of squared deviations from the mean
-
-    def add(self, values: Array) -> None:
-        """Take in an array of any shape; NaN (invalid) and infinite values are left out."""
-        parts = np.asarray(values).ravel()
-        for first in range(0, len(parts), _PART):
-            self._add(parts[first : first + _PART].astype(np.float64))
-
-    def _add(self, flat: Array) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(flat.sum())
-        if not np.isfinite(total):
-            flat = flat[np.isfinite(flat)]
-            total = float(flat.sum())
-        if len(flat) == 0:
-            return
-        mean = total / len(flat)
-        flat = flat - mean
-        self._merge(len(flat), mean, float(flat @ flat))
-
-    def merge(self, other: StreamingMoments) -> None:
-        """Take in what `other` has seen."""
-        if other.count:
-            self._merge(other.count, other._mean, other._squares)
-
-    def _merge(self, count: int, mean: float, squares: float) -> None:
-        total = self.count + count
-        shift = mean - self._mean
-        self._squares += squares + shift**2 * (self.count * count / total)
-        self._mean += shift * (count / total)
-        self.count = total
-
-    @property
-    def mean(self) -> float:
-        """Mean; InvalidInput before the first value."""
-        if self.count < 1:
-            raise InvalidInput("No valid value to take the mean of.")
-        return self._mean
-
-    @property
-    def variance(self) -> float:
-        """Unbiased variance; InvalidInput before the second value."""
-        if self.count < 2:
-            raise InvalidInput("At least 2 valid values are needed for a variance.")
-        return self._squares / (self.count - 1)
 
 
 def _check_shapes(one: Array, other: Array, valid: Array | None = None) -> None:

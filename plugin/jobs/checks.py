@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
 from ..core.models.registry import CLASS_MAPS, LOOKS_MAPS
 from ..core.tuning import METHODS
+from .limits import TILE_SIZES, check_positive, check_tile_size
 
-# Least and largest side of a tile without halo.
-TILE_SIZES = (16, 8192)
+__all__ = [
+    "EXTRA_MAPS",
+    "TILE_SIZES",
+    "check_affine",
+    "check_maps",
+    "check_model",
+    "check_positive",
+    "check_stages",
+    "check_tile_size",
+    "settle_method",
+]
 
 # Optional outputs -> what `ModelCard.maps` calls them; and who has them.
 EXTRA_MAPS = {"NOISE": "noise", "NOISE_LEVEL": "level"}
 _ESTIMATORS = {"NOISE": "deSpeckNet, ScaoedNet", "NOISE_LEVEL": "AINDNet"}
-
-
-def check_positive(name: str, value: float | None) -> None:
-    """Refuse a number that is given and not positive."""
-    if value is not None and not (math.isfinite(value) and value > 0):
-        raise InvalidInput(f"{name} must be a positive number, got {value:g}, or be left empty.")
-
-
-def check_tile_size(size: int) -> None:
-    """Refuse sizes that would be slow or burst memory; 0 chooses by itself."""
-    low, high = TILE_SIZES
-    if size and not low <= size <= high:
-        raise InvalidInput(
-            f"TILE_SIZE must be 0 (automatic) or {low} to {high} pixels, got {size}."
-        )
 
 
 def check_model(

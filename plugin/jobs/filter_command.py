@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from dataclasses import fields
 from typing import Any
 
-# Tiles are computed in threads already: those of matrix products would wait for each other.
-# Read when numpy is loaded, so before what loads it.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
+from ..core.domains import DOMAINS
 from ..core.errors import InvalidInput, SpecklessError
 from ..core.filters.base import SpeckleFilter
 from ..core.filters.registry import FILTERS, find_filter
-from ..core.speckle import DOMAINS
 from .filtering import FilterJob
 
 
@@ -103,7 +98,3 @@ def main(arguments: list[str] | None = None) -> int:
 def _say(_part: float, text: str) -> None:
     if text:
         sys.stdout.write(f"{text}\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,13 +12,12 @@ import numpy.typing as npt
 
 from ..core.errors import InvalidInput
 from ..core.filters.base import SceneConstants, SpeckleFilter
-from ..core.quality import StreamingMoments
+from ..core.moments import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
-from ..raster.sampling import scene_quantile
 from ..raster.source import RasterSource
 from ..raster.writer import RasterWriter, check_output
 from ..version import VERSION
-from .checks import check_positive, check_tile_size
+from .limits import check_positive, check_tile_size
 from .messages import Caution
 from .scenes import IsCancelled, Progress, measure_bands, output_domain, settle_looks, window_in
 from .streaming import stream, usable_cores
@@ -32,7 +31,7 @@ _LEAST_TILE = 64
 _BAND_PIXELS = 2**20
 _BLOCK_ROWS = 128  # of the writer's strips, or half of them
 _SMALL_HALO = 16
-_RATIO_PIXELS = 2**14
+_RATIO_PIXELS = 2**16
 
 
 @dataclass(frozen=True)
@@ -134,6 +133,8 @@ class FilterJob:
         for band in source.bands:
             bright = float("inf")
             if self.filter.needs_bright:
+                from ..raster.sampling import scene_quantile
+
                 bright = scene_quantile(source, band, _BRIGHT)
             scene[band] = SceneConstants(looks, bright)
         return scene
@@ -256,11 +257,13 @@ def _add_ratio(
 ) -> None:
     """Take in the quotients of valid pixels, a few rows at a time: they stay in the cache."""
     rows = max(1, _RATIO_PIXELS // over.shape[1])
+    room = np.empty((min(rows, len(over)), over.shape[1]), np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for first in range(0, len(over), rows):
             part = slice(first, first + rows)
-            quotient = over[part] / under[part]
-            ratio.add(quotient if valid[part].all() else quotient[valid[part]])
+            quotient = np.divide(over[part], under[part], out=room[: len(over[part])])
+            if not valid[part].all() or not ratio.add_finite(quotient):
+                ratio.add(over[part][valid[part]] / under[part][valid[part]])
 
 
 def _tile_size(filter: SpeckleFilter, bands: int, width: int) -> int | tuple[int, int]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..core.errors import Cancelled, InvalidInput, RasterError
 from ..core.tiling import Window
-from ..raster.sampling import SceneStatistics, scene_statistics
 from ..raster.source import RasterSource
+
+if TYPE_CHECKING:
+    from ..raster.sampling import SceneStatistics
 
 Progress = Callable[[float, str], None]
 IsCancelled = Callable[[], bool]
@@ -40,6 +44,9 @@ def measure_bands(source: RasterSource, is_cancelled: IsCancelled) -> dict[int, 
     RasterError
         If a band holds no valid pixel, or none above zero.
     """
+    # Not needed where the number of looks is given.
+    from ..raster.sampling import scene_statistics
+
     scene = {}
     for band in source.bands:
         if is_cancelled():
@@ -67,7 +74,7 @@ def settle_looks(
         raise InvalidInput(
             "The number of looks cannot be estimated from so few valid pixels; give LOOKS."
         )
-    looks = median(estimates)
+    looks = float(np.median(estimates))
     progress(0.0, f"Number of looks, estimated from the scene: {looks:.2f}.")
     return looks
 

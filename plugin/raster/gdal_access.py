@@ -120,6 +120,24 @@ def open_raster(path: str) -> Any:
     raise failure(f"read {path} as a raster", messages)
 
 
+@contextmanager
+def no_block_cache(path: str) -> Iterator[None]:
+    """Have a GeoTIFF that is opened in the block read without GDAL's cache, if not compressed.
+
+    Read once, from top to bottom, its blocks would fill the cache for nothing. Only for files of
+    this machine: the reads are small. The user's own setting of GDAL's option wins.
+    """
+    name = "GTIFF_DIRECT_IO"
+    if gdal.GetConfigOption(name) is not None or not Path(path).is_file():
+        yield
+        return
+    gdal.SetThreadLocalConfigOption(name, "YES")
+    try:
+        yield
+    finally:
+        gdal.SetThreadLocalConfigOption(name, None)
+
+
 def _no_bands(path: str, dataset: Any) -> str:
     inner = [name for name, _ in dataset.GetSubDatasets() or []]
     if inner:

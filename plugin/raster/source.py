@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from osgeo import gdal
 
+from ..core.domains import DOMAINS, to_intensity
 from ..core.errors import InvalidInput, RasterError
-from ..core.speckle import DOMAINS, to_intensity
 from ..core.tiling import Window
 from .blocks import sample_windows
 from .domain import DOMAIN_TAG, BandSummary, detect_domain, metadata_labels
-from .gdal_access import gdal_call, open_raster
+from .gdal_access import gdal_call, no_block_cache, open_raster
 from .validity import BandReader
 
 FloatArray = npt.NDArray[np.float32]
@@ -33,8 +33,8 @@ _CACHE_BYTES = 256 * 2**20
 class RasterSource:
     """A raster open for reading, its bands turned into linear intensity.
 
-    To be used by one thread, and as a context manager. The file is opened read-only and nothing
-    is written beside it.
+    To be used by one thread at a time, and as a context manager. The file is opened read-only and
+    nothing is written beside it.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ class RasterSource:
                 f"Unknown domain '{domain}'; choose auto or one of {', '.join(DOMAINS)}."
             )
         self.path = str(path)
-        self.dataset: Any = open_raster(self.path)
+        with no_block_cache(self.path):
+            self.dataset: Any = open_raster(self.path)
         self._readers: dict[int, BandReader] = {}
         self._touched: dict[int, tuple[int, int]] = {}
         self.notes: list[str] = []
@@ -157,7 +158,7 @@ class RasterSource:
             closed, or the file is damaged.
         """
         values, valid = self._read_values(band, window)
-        if self.domain in ("intensity", "amplitude"):
+        if self.domain in ("intensity", "amplitude") and not values.min() >= 0:  # or NaN
             np.maximum(values, 0, out=values)
         with np.errstate(over="ignore", invalid="ignore"):
             intensity = to_intensity(values, self.domain)

@@ -80,9 +80,7 @@ class BandReader:
         values = self._read(self._band, window)
         if self._signed_byte:
             values = values.view(np.int8)
-        valid = np.isfinite(values)
-        if self.nodata is not None:
-            valid &= ~equals_nodata(values, self.nodata)
+        valid = self._valid(values)
         for mask in self._masks:
             valid &= self._read(mask, window) != 0
         if self.zeros_are_fill and np.any(values == 0):
@@ -92,6 +90,30 @@ class BandReader:
             values *= self.scale
             values += self.offset
         return values, valid
+
+    def _valid(self, values: Array) -> BoolArray:
+        """Tell which values count, masks and fill aside."""
+        if np.issubdtype(values.dtype, np.floating) and values.size:
+            # Mostly all do, and two numbers tell, in a fraction of the time. NaN makes both NaN.
+            with np.errstate(invalid="ignore"):
+                low, high = values.min(), values.max()
+            if np.isfinite(low) and np.isfinite(high) and self._beyond(low, high):
+                return np.ones(values.shape, bool)
+        valid = np.isfinite(values)
+        if self.nodata is not None:
+            valid &= ~equals_nodata(values, self.nodata)
+        return valid
+
+    def _beyond(self, low: Any, high: Any) -> bool:
+        """Tell whether no value from `low` to `high` (floats) can be the nodata value."""
+        if self.nodata is None or np.isnan(self.nodata):
+            return True
+        if abs(self.nodata) >= _HUGE:
+            return bool(low > -_HUGE and high < _HUGE)
+        # In single precision, in which doubles too are compared.
+        with np.errstate(over="ignore"):
+            low, high, nodata = np.array([low, high, self.nodata], np.float32)
+        return not low <= nodata <= high
 
     def _fill(self, values: Array, window: Window) -> BoolArray:
         """Find the zeros of fill, looking one pixel beyond the window for its edges."""

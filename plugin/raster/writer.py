@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from osgeo import gdal
 
+from ..core.domains import from_intensity
 from ..core.errors import Cancelled, InvalidInput, RasterError
-from ..core.speckle import from_intensity
 from ..core.tiling import Window
 from .creation import (
     check_output,
@@ -292,6 +293,8 @@ class RasterWriter:
 
     def _stored(self, values: FloatArray, valid: BoolArray) -> FloatArray:
         """Turn intensity into what the file holds, invalid pixels included."""
+        if self._is_plain(values, valid):
+            return values.astype(self._type, copy=False)
         valid = valid & np.isfinite(values)
         if self.domain in ("amplitude", "db"):
             values = from_intensity(np.where(valid, np.maximum(values, 0), 1), self.domain)
@@ -308,6 +311,15 @@ class RasterWriter:
             self._any_invalid = True
             values = np.where(valid, values, self._type.type(self.nodata))
         return values
+
+    def _is_plain(self, values: FloatArray, valid: BoolArray) -> bool:
+        """Tell, by two numbers, that all pixels are valid and can be written as they are."""
+        if self.domain in ("amplitude", "db") or not valid.all():
+            return False
+        low, high = float(values.min()), float(values.max())  # NaN where there is one
+        beside = 1e-6 * abs(self.nodata)
+        hits_nodata = low - beside <= self.nodata <= high + beside
+        return math.isfinite(low) and math.isfinite(high) and not hits_nodata
 
     def _flush(self, index: int, place: Window, values: FloatArray) -> None:
         with gdal_call(f"write {self.path}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,21 @@ def test_geotiffs_of_filters_are_not_compressed_by_default(scene: str, tmp_path:
     assert main(["boxcar", scene, str(tmp_path / "out.tif")]) == 0
     structure = gdal.Open(str(tmp_path / "out.tif")).GetMetadata("IMAGE_STRUCTURE")
     assert "COMPRESSION" not in structure
+
+
+def test_the_process_ends_with_its_words_and_code(scene: str, tmp_path: Path) -> None:
+    """It leaves without taking the interpreter apart: nothing said may be lost by that."""
+    target = tmp_path / "out.tif"
+    command = [sys.executable, "-m", "speckless.plugin.jobs.filter_process", "lee", scene]
+    command += [str(target), "--looks", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2000 pixels" in done.stdout
+    assert gdal.Open(str(target)).RasterXSize == 50
+    command[4] = str(tmp_path / "none.tif")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("There is no file")
 
 
 def test_errors_are_one_line(scene: str, tmp_path: Path, capsys) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
 from speckless.plugin.core.errors import InvalidInput, MissingPackage
-from speckless.plugin.core.filters import packages
+from speckless.plugin.core.filters import packages, windowed
 from speckless.plugin.core.filters.base import SceneConstants, SpeckleFilter
 from speckless.plugin.core.filters.frost import round_rings, square_rings
 from speckless.plugin.core.filters.local import local_mean, local_statistics
@@ -186,6 +188,36 @@ def test_homogeneous_speckle_is_smoothed_and_keeps_its_mean(
     allowed = DARKER.get(f"{filter.id}-{filter.variant}", 0.0)
     assert values.mean() * (1 - allowed) - 0.01 < estimate.mean() < values.mean() + 0.01
     assert enl(estimate) > 3 * looks
+
+
+@pytest.mark.parametrize("looks", [1.0, 4.0, 32.0])
+@pytest.mark.parametrize("name", ["lee", "kuan", "gammamap"])
+def test_single_precision_is_enough(
+    name: str, looks: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, valid = textured((200, 300), looks), np.ones((200, 300), bool)
+    valid[60:80, :90] = False
+    filter, scene = find_filter(name)(radius=1), SceneConstants(looks)
+    types = []
+    kept = windowed.Pool
+    monkeypatch.setattr(windowed, "_pools", threading.local())
+    monkeypatch.setattr(windowed, "Pool", lambda dtype: types.append(dtype) or kept(dtype))
+    single = filter(values, valid, scene)
+    double = filter(values.astype(np.float64), valid, scene)
+    assert types == [np.float32, np.float64]
+    assert (single != double).any()
+    np.testing.assert_allclose(single, double, rtol=1e-5)
+
+
+def test_gamma_map_keeps_points_whatever_the_rounding() -> None:
+    """Estimates jump at Ci² = 2 Cu²; windows of exactly that are points, whole or in parts."""
+    values = np.ones((3, 3), np.float32)
+    values[1, 1] = 7.0  # sum 15, of squares 57: Ci² = (57 - 25) / 8 / (25 / 9) = 1.44
+    for looks, point in ((2 / 1.44 * 1.0001, True), (2 / 1.44 * 0.9999, False)):
+        estimate = find_filter("gammamap")(radius=1)(
+            values, np.ones((3, 3), bool), SceneConstants(looks)
+        )[1, 1]
+        assert (estimate == 7.0) == point
 
 
 def test_parameters_out_of_range() -> None:

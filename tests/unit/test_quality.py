@@ -181,6 +181,20 @@ def test_streaming_moments_equal_those_of_the_whole() -> None:
     assert moments.variance == pytest.approx(values.var(ddof=1), rel=1e-9)
 
 
+def test_moments_in_single_precision_leave_out_what_is_not_finite() -> None:
+    values = np.random.default_rng(0).gamma(4.0, 0.25, (130, 500)).astype(np.float32)
+    moments, exact = quality.StreamingMoments(), quality.StreamingMoments()
+    assert moments.add_finite(values[:60].copy())
+    assert moments.add_finite(values[60:].copy())
+    exact.add(values)
+    assert moments.count == exact.count
+    assert moments.mean == pytest.approx(exact.mean, rel=1e-6)
+    assert moments.variance == pytest.approx(exact.variance, rel=1e-5)
+    for bad in (np.nan, np.inf):
+        assert not moments.add_finite(np.array([[1.0, bad]], np.float32))
+    assert moments.count == exact.count
+
+
 def test_streaming_moments_of_nothing_are_refused() -> None:
     moments = quality.StreamingMoments()
     with pytest.raises(InvalidInput, match="No valid value"):

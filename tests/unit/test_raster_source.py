@@ -330,3 +330,37 @@ def test_memory_does_not_grow_with_what_was_read(tmp_path, monkeypatch):
             most = max(most, gdal.GetCacheUsed() - start)
     assert most <= 3 * 512 * 512 * 4  # of 8
     assert gdal.GetCacheUsed() <= start
+
+
+@pytest.mark.parametrize("options", [[], ["TILED=YES"], ["COMPRESS=DEFLATE"], ["ENDIANNESS=BIG"]])
+def test_plain_files_are_read_past_the_cache(tmp_path, options) -> None:
+    values = np.random.default_rng(0).gamma(1.0, 1.0, (300, 700)).astype(np.float32)
+    path = str(tmp_path / "scene.tif")
+    kept = gdal.GetDriverByName("GTiff").Create(path, 700, 300, 1, gdal.GDT_Float32, options)
+    kept.GetRasterBand(1).WriteArray(values)
+    kept = None
+    before = gdal.GetCacheUsed()
+    with RasterSource(path) as source:
+        for window in (Window(0, 0, 700, 300), Window(13, 250, 600, 50), Window(699, 0, 1, 9)):
+            found, _ = source.read(1, window)
+            place = np.s_[window.y : window.bottom, window.x : window.right]
+            np.testing.assert_array_equal(found, values[place])
+        assert (gdal.GetCacheUsed() > before) == (options == ["COMPRESS=DEFLATE"])
+    assert gdal.GetConfigOption("GTIFF_DIRECT_IO") is None
+
+
+@pytest.mark.parametrize("nodata", [3.0, 0.1, -9999.0, 1e30, -3.4e38, np.nan, None])
+def test_pixels_that_do_not_count_are_found_whatever_the_range(tmp_path, nodata) -> None:
+    values = np.random.default_rng(0).uniform(0.2, 2.9, (40, 50)).astype(np.float32)
+    for holes in (0, 1, 50):
+        stored = values.copy()
+        if nodata is not None:
+            stored.flat[:holes] = nodata
+        else:
+            stored.flat[:holes] = np.inf
+        path = make_raster(tmp_path / f"{holes}.tif", stored, nodata=nodata)
+        with RasterSource(path) as source:
+            found, valid = source.read(1, Window(0, 0, 50, 40))
+        expected = np.arange(2000).reshape(40, 50) >= holes
+        np.testing.assert_array_equal(valid, expected)
+        np.testing.assert_array_equal(found, np.where(expected, values, 0))

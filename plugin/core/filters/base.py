@@ -116,8 +116,8 @@ class SpeckleFilter(ABC):
             Finite and not negative; 0 where not valid. Exact for pixels at least `halo` inside
             the array, and up to its edge where the image itself ends.
         """
-        valid = np.asarray(valid, dtype=bool)
-        estimate = np.zeros(valid.shape, np.float32)
+        intensity, valid = np.asarray(intensity), np.asarray(valid, dtype=bool)
+        estimate = np.empty(valid.shape, np.float32)
         rows, columns = valid.shape
         parts = max(1, round(columns / self.strip_columns))
         wide = self._rounded(-(-columns // parts))
@@ -125,15 +125,19 @@ class SpeckleFilter(ABC):
         for y, bottom, top, end in self._spans(rows, high):
             for x, right, left, beyond in self._spans(columns, wide):
                 place, around = np.s_[y:bottom, x:right], np.s_[top:end, left:beyond]
-                count = valid[place]
-                if not count.any():
-                    continue
-                made = self._part(np.asarray(intensity)[around], valid[around], scene)
-                made = made[y - top : bottom - top, x - left : right - left]
-                if count.all():
-                    estimate[place] = made
+                target, count = estimate[place], valid[place]
+                full = bool(count.all())
+                if not full:
+                    target[...] = 0.0
+                    if not count.any():
+                        continue
+                rows_wanted = slice(y - top, bottom - top)
+                made = self._part(intensity[around], valid[around], scene, rows_wanted)
+                made = made[:, x - left : right - left]
+                if full:
+                    target[...] = made
                 else:
-                    np.copyto(estimate[place], made, where=count, casting="same_kind")
+                    np.copyto(target, made, where=count, casting="same_kind")
         return estimate
 
     def _rounded(self, length: int) -> int:
@@ -146,11 +150,16 @@ class SpeckleFilter(ABC):
             start = max(first - self.halo, 0) // self.lattice * self.lattice
             yield first, last, start, min(last + self.halo, length)
 
-    def _part(self, intensity: Array, valid: BoolArray, scene: SceneConstants) -> Array:
-        """Return the estimate of a part; `intensity` is anything where not valid."""
+    def _part(
+        self, intensity: Array, valid: BoolArray, scene: SceneConstants, rows: slice
+    ) -> Array:
+        """Return the estimate of some rows of a part; `intensity` is anything where not valid.
+
+        In memory that the next call in this thread may use again.
+        """
         if not valid.all():
             intensity = np.where(valid, intensity, 0)
-        return self._estimate(intensity.astype(np.float64), valid, scene)
+        return self._estimate(intensity.astype(np.float64), valid, scene)[rows]
 
     def filter_bands(
         self,

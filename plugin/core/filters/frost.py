@@ -53,6 +53,8 @@ class Frost(SpeckleFilter):
     title: ClassVar[str] = "Frost"
     variants: ClassVar[tuple[str, ...]] = ("speckless", "snap", "otb")
     takes_looks: ClassVar[bool] = False
+    strip_pixels: ClassVar[int] = 2**16
+    strip_columns: ClassVar[int] = 1024
 
     def __post_init__(self) -> None:
         super().__post_init__()

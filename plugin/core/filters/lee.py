@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from .base import Array, SceneConstants
+from .surroundings import Moments
 from .windowed import WindowFilter
 
 
@@ -27,36 +28,33 @@ class Lee(WindowFilter):
     id: ClassVar[str] = "lee"
     title: ClassVar[str] = "Lee"
 
-    def _from_window(
-        self, values: Array, mean: Array, variance: Array, spare: Array, scene: SceneConstants
-    ) -> Array:
-        noise = noise_share(mean, variance, scene.looks)
+    def _from_window(self, moments: Moments, scene: SceneConstants) -> Array:
+        estimate = moments.mean
+        noise = noise_share(moments, scene.looks)
         most = self._most_signal(scene.looks)
         if most != 1.0:
-            noise -= 1.0
             noise *= most
-            noise += 1.0
-        # As a sum of two terms that are not negative: bright pixels cannot round it below zero.
-        mean *= noise
-        np.subtract(1.0, noise, out=noise)
-        noise *= values
-        noise += mean
-        return noise
+            noise += 1.0 - most
+        # Not below zero: a pixel is not above n times the mean around it, so the difference
+        # loses no more than the last digits of the mean.
+        estimate -= moments.values
+        estimate *= noise
+        estimate += moments.values
+        return estimate
 
     def _most_signal(self, looks: float) -> float:
         """Weight of a pixel where speckle is nothing beside the signal's variance."""
         return 1.0
 
 
-def noise_share(mean: Array, variance: Array, looks: float) -> Array:
-    """Return ``min(1, Cu²/Ci²)``, 1 where mean or variance is 0, in place of the variance."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        share = np.divide(mean, variance, out=variance)
-        share *= mean
-    if looks != 1.0:
-        share *= 1.0 / looks
-    # fmin: 0/0, of windows that hold nothing but zeros, counts as 1.
-    return np.fmin(share, 1.0, out=share)
+def noise_share(moments: Moments, looks: float) -> Array:
+    """Return ``min(1, Cu²/Ci²)``, 1 in constant windows, in place of the moments' power."""
+    share, signal = moments.power, moments.deviations
+    # Cu²/Ci² = (n - 1) / (L n) · power / deviations.
+    moments.counts.certainty.times(share, out=share, factor=1.0 / looks)
+    np.maximum(signal, share, out=signal)
+    signal += moments.tiny()
+    return np.divide(share, signal, out=share)
 
 
 def signal_share(variation: Array, looks: float) -> Array:

@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator, Mapping
+
 from ..errors import InvalidInput
 from .base import SpeckleFilter
-from .boxcar import Boxcar
-from .enhancedfrost import EnhancedFrost
-from .enhancedlee import EnhancedLee
-from .frost import Frost
-from .gammamap import GammaMap
-from .idan import Idan
-from .kuan import Kuan
-from .lee import Lee
-from .leesigma import LeeSigma
-from .median import Median
-from .mulog import MuLog
-from .nlmeans import NonLocalMeans
-from .refinedlee import RefinedLee
-from .sarbm3d import SarBm3d
-from .totalvariation import TotalVariation
-from .wavelet import Wavelet
 
-FILTERS: dict[str, type[SpeckleFilter]] = {
-    kind.id: kind
-    for kind in (
-        Boxcar,
-        Median,
-        Lee,
-        EnhancedLee,
-        RefinedLee,
-        LeeSigma,
-        Kuan,
-        GammaMap,
-        Frost,
-        EnhancedFrost,
-        Idan,
-        NonLocalMeans,
-        SarBm3d,
-        Wavelet,
-        TotalVariation,
-        MuLog,
-    )
+# Modules are named by the ids.
+_CLASSES = {
+    "boxcar": "Boxcar",
+    "median": "Median",
+    "lee": "Lee",
+    "enhancedlee": "EnhancedLee",
+    "refinedlee": "RefinedLee",
+    "leesigma": "LeeSigma",
+    "kuan": "Kuan",
+    "gammamap": "GammaMap",
+    "frost": "Frost",
+    "enhancedfrost": "EnhancedFrost",
+    "idan": "Idan",
+    "nlmeans": "NonLocalMeans",
+    "sarbm3d": "SarBm3d",
+    "wavelet": "Wavelet",
+    "totalvariation": "TotalVariation",
+    "mulog": "MuLog",
 }
+
+
+class _Filters(Mapping[str, type[SpeckleFilter]]):
+    """Imports a filter's module when that filter is asked for: a run needs one of them."""
+
+    def __getitem__(self, id: str) -> type[SpeckleFilter]:
+        name = _CLASSES[id]
+        kind: type[SpeckleFilter] = getattr(importlib.import_module(f".{id}", __package__), name)
+        return kind
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CLASSES)
+
+    def __len__(self) -> int:
+        return len(_CLASSES)
+
+
+FILTERS = _Filters()
 
 
 def find_filter(id: str) -> type[SpeckleFilter]:
