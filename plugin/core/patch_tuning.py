@@ -9,7 +9,9 @@
 - ``retrain``: the same with all weights, for any network.
 
 A part of the pixels is left out of the loss; by the loss there, measured several times on the
-way, the best weights are chosen, the untuned start among them.
+way, the best weights are chosen, the untuned start among them. Phase 2 has no clean image, and an
+estimate that is the image itself would lose nothing: weights that take less speckle out than the
+start did are not chosen, however low their loss (`SPECKLE_KEPT`).
 """
 
 from __future__ import annotations
@@ -48,6 +50,9 @@ _TILE = 192
 
 _FLOOR = 1e-6
 
+# Of the start's variance of ln Z - ln X̂ on the held-out pixels, which phase 2 must still take out.
+SPECKLE_KEPT = 0.9
+
 
 @dataclass
 class _Image:
@@ -80,7 +85,8 @@ class PatchTuner:
     history : list of dict
         For the start and each measurement, in order: "epoch", its number; "risk", the loss on
         the held-out pixels, and "change" of that since the start, each with its standard error;
-        "loss", the mean of the steps between.
+        "loss", the mean of the steps between; of phase 2 also "speckle", the variance of
+        ln Z - ln X̂ there.
     best_epoch : int
         Place in the history of the weights that are kept; 0 for the start.
 
@@ -354,7 +360,9 @@ class PatchTuner:
             entry["loss"] = sum(self._losses) / len(self._losses)
             self._losses = []
         rise = pooled(rises)
-        if self.history and rise.value < -rise.standard_error:
+        if self.recipe.method == "despecknet":
+            entry["speckle"] = self._speckle(check)
+        if self.history and rise.value < -rise.standard_error and self._still_despeckles(entry):
             self._best, self.best_epoch = self._copies(), len(self.history)
             for image, own in zip(self._images, values):
                 image.lowest = own
@@ -362,6 +370,29 @@ class PatchTuner:
 
     def _held_out(self, image: _Image, check: Callable[[], None]) -> npt.NDArray[Any]:
         """Loss of the held-out pixels, (H, W); 0 elsewhere."""
+        return self._at_held_out(image, self._loss, check)
+
+    def _speckle(self, check: Callable[[], None]) -> float:
+        """Variance of the speckle taken out of the held-out pixels, in the logarithm."""
+
+        def taken_out(z: Tensor, mask: Tensor, _label: Tensor | None) -> Tensor:
+            looks = torch.full((len(z),), self.recipe.looks, device=self.device)
+            x = self.model(z, looks, self.dtype).x
+            return z.clamp_min(_FLOOR).log() - x.clamp_min(_FLOOR).log()
+
+        found = [self._at_held_out(image, taken_out, check)[image.held] for image in self._images]
+        return float(np.concatenate(found).var())
+
+    def _still_despeckles(self, entry: dict[str, float]) -> bool:
+        return entry.get("speckle", 0) >= SPECKLE_KEPT * self.history[0].get("speckle", 0)
+
+    def _at_held_out(
+        self,
+        image: _Image,
+        function: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+        check: Callable[[], None],
+    ) -> npt.NDArray[Any]:
+        """What a function of intensity, held-out pixels and reference gives there, by tiles."""
         height, width = image.held.shape
         held, values = self._tensor(image.held), np.zeros(image.held.shape)
         card = self.model.card
@@ -374,8 +405,8 @@ class PatchTuner:
             z, mask = cut(image.z, tile.source), cut(held, tile.source)
             label = None if image.reference is None else cut(image.reference, tile.source)
             with torch.no_grad():
-                loss = cut(self._loss(z, mask, label), tile.inner)
-            values[core] = loss[0, 0].double().cpu().numpy()
+                found = cut(function(z, mask, label), tile.inner)
+            values[core] = found[0, 0].double().cpu().numpy()
         return values
 
     def _freeze(self) -> None:

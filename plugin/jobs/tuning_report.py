@@ -211,6 +211,12 @@ def _verdict(result: FineTuneResult) -> str:
     change, error = result.risk_change
     card = result.tuned.card
     if not result.tuned.best_epoch:
+        if "speckle" in result.tuned.history[0]:
+            return (
+                "No measurement was better than the start: the loss of phase 2 falls where speckle "
+                "is put back into the estimate, and such weights are not kept. The tuned model is "
+                "the one it started from; a reference would teach more (METHOD retrain)."
+            )
         return (
             f"By the held-out pixels no {_when(card)} was better than the start: the tuned model "
             "is the one it started from. Try a lower learning rate, more pixels, or another area."

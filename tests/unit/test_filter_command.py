@@ -59,17 +59,19 @@ def test_geotiffs_of_filters_are_not_compressed_by_default(scene: str, tmp_path:
     assert "COMPRESSION" not in structure
 
 
-def test_the_process_ends_with_its_words_and_code(scene: str, tmp_path: Path) -> None:
+def test_the_process_ends_with_its_words_and_code(
+    scene: str, tmp_path: Path, own_package: dict[str, str]
+) -> None:
     """It leaves without taking the interpreter apart: nothing said may be lost by that."""
     target = tmp_path / "out.tif"
     command = [sys.executable, "-m", "speckless.plugin.jobs.filter_process", "lee", scene]
     command += [str(target), "--looks", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=own_package)
     assert (done.returncode, done.stderr) == (0, "")
     assert "2000 pixels" in done.stdout
     assert gdal.Open(str(target)).RasterXSize == 50
     command[4] = str(tmp_path / "none.tif")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=own_package)
     assert done.returncode == 1
     assert done.stderr.startswith("There is no file")
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +19,8 @@ from speckless.plugin.core.models.weights import load_model, save_model
 
 
 @pytest.fixture(autouse=True)
-def found_by_other_processes(tmp_path_factory, monkeypatch):
-    """The checkout as package ``speckless``, whatever its folder is called."""
-    folder = tmp_path_factory.mktemp("python")
-    (folder / "speckless").symlink_to(Path(__file__).resolve().parents[2])
-    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+def found_by_other_processes(own_package, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", own_package["PYTHONPATH"])
 
 
 def words(tmp_path, *more):

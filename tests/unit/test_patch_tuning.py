@@ -55,7 +55,9 @@ def _run(tuner, most=1000):
 
 
 @pytest.mark.parametrize("method", list(RECIPES))
-def test_held_out_loss_falls_and_the_best_weights_are_kept(method):
+def test_held_out_loss_falls_and_the_best_weights_are_kept(monkeypatch, method):
+    # Untrained, phase 2 has no despeckling to keep.
+    monkeypatch.setattr("speckless.plugin.core.patch_tuning.SPECKLE_KEPT", 0.0)
     tuner = _run(_tuner(method), 16)
     assert tuner.best_epoch > 0
     best = tuner.history[tuner.best_epoch]
@@ -200,3 +202,22 @@ def test_pairs_and_enough_pixels_are_needed():
         _tuner("retrain", [replace(_scene(), reference=None)])
     with pytest.raises(InvalidInput, match="too few"):
         _tuner("despecknet", [_scene(0, 7, 8)])
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1.0, True), (0.91, True), (0.89, False)])
+def test_phase_two_keeps_no_weights_that_put_speckle_back(monkeypatch, share, kept):
+    measured = iter([1.0])
+    monkeypatch.setattr(PatchTuner, "_speckle", lambda self, check: next(measured, share))
+    tuner = _run(_tuner("despecknet"), 8)
+    lowest = min(tuner.history, key=lambda entry: entry["risk"])
+    assert lowest["change"] < -lowest["change_standard_error"]  # by the loss alone it would be
+    assert (tuner.best_epoch > 0) == kept
+
+
+def test_speckle_taken_out_is_that_of_the_held_out_pixels():
+    tuner = _tuner("despecknet")
+    image = tuner._images[0]
+    with torch.no_grad():
+        x = tuner.model(image.z, torch.ones(1)).x
+    taken = (image.z.log() - x.log())[0, 0].numpy()[image.held]
+    assert tuner.history[0]["speckle"] == pytest.approx(taken.var(), rel=1e-3)
