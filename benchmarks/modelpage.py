@@ -40,8 +40,7 @@ USES = {
     ("idcnn", False): "A published baseline that divides by the estimated speckle.",
     ("cbdnet", True): "Where the number of looks is not known or varies: it estimates it.",
     ("cbdnet", False): "Where the noise level is not known: it estimates it.",
-    ("despecknet", True): "Where the estimated speckle itself is wanted, and for its own tuning "
-    "without a reference.",
+    ("despecknet", True): "Where the estimated speckle itself is wanted.",
     ("despecknet", False): "Where the estimated speckle itself is wanted.",
     ("aindnet", True): "Speckle whose strength varies over the image: it maps it.",
     ("aindnet", False): "Noise whose strength varies over the image: it maps it.",
