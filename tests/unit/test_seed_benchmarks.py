@@ -51,7 +51,11 @@ def _rows(text):
     return {line.split("  ")[0].strip(): line.split() for line in text.splitlines() if line}
 
 
-def test_ablation_compares_the_phases_and_goes_on_from_its_store(tmp_path, dates, capsys):
+def test_ablation_compares_the_phases_and_goes_on_from_its_store(
+    tmp_path, dates, capsys, monkeypatch
+):
+    # Untrained, phase 2 has no despeckling to keep.
+    monkeypatch.setattr("speckless.plugin.core.patch_tuning.SPECKLE_KEPT", 0.0)
     words = ["ablation", "--model", _weights(tmp_path, "despecknet"), "--data", dates]
     words += ["--store", str(tmp_path / "store.jsonl")]
     assert bench(words) == 0
