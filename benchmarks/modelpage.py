@@ -136,9 +136,9 @@ def _recommended(models: dict[str, tuple[ModelCard, int]]) -> list[str]:
     return [
         "",
         f"The default on CPU and GPU alike is `{DEFAULT_MODEL}`: of the models made for radar "
-        f"images it needs the fewest operations, {others[name] / mine:.0f} times fewer than the "
-        f"next, `{name}`; how they compare on real scenes is under *Measured quality* in the "
-        "README.",
+        f"images it needs the fewest operations, {_millions(mine)} a pixel (the next, `{name}`: "
+        f"{_millions(others[name])}). How they compare on real scenes is in "
+        "[measurements.md](measurements.md).",
     ]
 
 
@@ -168,7 +168,7 @@ def _row(card: ModelCard, path: Path, operations: int) -> str:
         f"{card.parameters:,}".replace(",", " "),
         f"{path.stat().st_size / 1e6:.2f}",
         f"{2 * card.radius + 1} × {2 * card.radius + 1}",
-        f"{operations / 1e6:.3g} million",
+        _millions(operations),
         f"{low:g}" if low == high else f"{low:g}–{high:g}",
         "no" if card.blind else "yes",
         "yes" if card.affine else "no",
@@ -177,8 +177,20 @@ def _row(card: ModelCard, path: Path, operations: int) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.3g} million"
+
+
 def _arguments(card: ModelCard) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(card.arguments.items()))
+    return _in_words(card.arguments)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_in_words(own)}" for name, own in sorted(value.items()))
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
 
 
 def _quality(order: list[Path], cards: dict[Path, ModelCard]) -> list[str]:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..plugin.core.domains import DOMAINS, to_intensity
 from ..plugin.core.errors import InvalidInput, RasterError
 from ..plugin.core.looks import LooksEstimate
 from ..plugin.core.models.registry import find
 from ..plugin.core.models.weights import load_model
-from ..plugin.core.speckle import DOMAINS, estimate_looks, to_intensity
+from ..plugin.core.speckle import estimate_looks
 from ..plugin.core.tiling import Window
 from ..plugin.raster.sampling import scene_statistics
 from ..plugin.raster.source import RasterSource

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ def main(arguments: list[str]) -> int:
     if options.write:
         own = Path(options.model)
         path = own if own.suffix == ".safetensors" else find(options.model)
-        card = save_model(path, changed, replace(model.card), options.storage)
+        card = save_model(path, changed, model.card, options.storage)
         beside = path.with_suffix(".json")
         if beside.exists():
             beside.write_text(card_text(card), encoding="utf-8")

@@ -12,7 +12,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..plugin.core.models.registry import DEFAULT_MODEL
-from ..plugin.jobs.checks import TILE_SIZES
+from ..plugin.jobs.limits import TILE_SIZES
 from .models import installed_models
 from .network_algorithm import PRECISIONS, NetworkAlgorithm
 from .papers import AINDNET, DESPECKNET, DOPAMINE
@@ -122,7 +122,9 @@ class DespeckleParameters(NetworkAlgorithm):
             DEFAULT_MODEL,
             translate(
                 "Speckless",
-                "{default} is made for real SAR scenes. The DoPAMINE models are affine: they give "
+                "{default} and the others whose names end in -sar are made for real SAR scenes; "
+                "the others it brings for photographs with white speckle, to compare with; some of "
+                "those fail on radar images. The DoPAMINE models are affine: they give "
                 "the maps a and b, and turn with the knob at no cost; 'blind' ones work at any "
                 "number of looks.",
             ).format(default=DEFAULT_MODEL),

@@ -14,8 +14,9 @@ from ..plugin.core.errors import InvalidInput
 from ..plugin.core.tiling import Window
 from ..plugin.core.tuning import DEPTHS, METHODS
 from ..plugin.jobs.adapting import AdaptJob, AdaptResult, check_report
-from ..plugin.jobs.checks import check_positive, settle_method
+from ..plugin.jobs.checks import settle_method
 from ..plugin.jobs.finetuning import FineTuneJob
+from ..plugin.jobs.limits import check_positive
 from ..plugin.jobs.tuning_report import STRAY
 from ..plugin.raster.polygons import PolygonMask
 from ..plugin.raster.writer import check_output

@@ -14,7 +14,7 @@ from ..plugin.core.models.card import ModelCard
 from ..plugin.core.models.registry import find
 from ..plugin.core.recipe import LOSSES, Recipe
 from ..plugin.engine.client import Trained
-from ..plugin.jobs.checks import check_positive
+from ..plugin.jobs.limits import check_positive
 from ..plugin.jobs.training import TrainJob
 from ..plugin.jobs.training_settings import SPECKLES, TRAINABLE, recipe_for
 from ..plugin.toolbelt.settings import Settings

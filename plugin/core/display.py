@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .domains import from_intensity
 from .errors import InvalidInput
-from .speckle import from_intensity
 
 FloatArray = npt.NDArray[np.float32]
 Colours = npt.NDArray[np.uint32]

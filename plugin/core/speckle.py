@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .domains import DOMAINS, from_intensity, to_intensity
+from .domains import from_intensity
 from .errors import InvalidInput
 from .looks import LooksEstimate, estimate_looks, speckle_correlation
 from .special import check_positive, digamma, trigamma
 
 __all__ = [
-    "DOMAINS",
     "LooksEstimate",
     "amplitude_cv",
     "amplitude_mean",
@@ -30,7 +29,6 @@ __all__ = [
     "db_std",
     "digamma",
     "estimate_looks",
-    "from_intensity",
     "gamma_pdf",
     "looks_to_sigma",
     "nakagami_pdf",
@@ -38,7 +36,6 @@ __all__ = [
     "sigma_to_looks",
     "simulate_speckle",
     "speckle_correlation",
-    "to_intensity",
     "trigamma",
 ]
 

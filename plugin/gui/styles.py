@@ -14,7 +14,7 @@ from ..core.display import (
     finished_table,
     table_values,
 )
-from ..core.speckle import from_intensity
+from ..core.domains import from_intensity
 
 _SIDE = 256  # a table is drawn as a square raster of this side
 _FILE = "/vsimem/speckless_colour_table.tif"

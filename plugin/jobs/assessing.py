@@ -36,7 +36,7 @@ from .assessment_parts import (
     ratio_sample,
     structure_figures,
 )
-from .checks import check_positive
+from .limits import check_positive
 from .pairs import open_despeckled
 from .risk_of_maps import AffineMaps
 from .scenes import IsCancelled, Progress, window_in
@@ -61,7 +61,7 @@ class AssessJob:
     band, despeckled_band, reference_band : int
         From 1; the latter two by default the same, or the only band there is.
     domain, despeckled_domain, reference_domain : str
-        "auto" or one of `core.speckle.DOMAINS`, see `pairs.open_despeckled`.
+        "auto" or one of `core.domains.DOMAINS`, see `pairs.open_despeckled`.
     looks : float, optional
         Equivalent number of looks of the input; estimated from it by default.
     areas : sequence of bytes

@@ -8,19 +8,6 @@ from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
 from ..core.models.registry import CLASS_MAPS, LOOKS_MAPS
 from ..core.tuning import METHODS
-from .limits import TILE_SIZES, check_positive, check_tile_size
-
-__all__ = [
-    "EXTRA_MAPS",
-    "TILE_SIZES",
-    "check_affine",
-    "check_maps",
-    "check_model",
-    "check_positive",
-    "check_stages",
-    "check_tile_size",
-    "settle_method",
-]
 
 # Optional outputs -> what `ModelCard.maps` calls them; and who has them.
 EXTRA_MAPS = {"NOISE": "noise", "NOISE_LEVEL": "level"}

@@ -16,9 +16,9 @@ from ..raster.alignment import pixel_offset
 from ..raster.source import RasterSource
 from .assessing import AssessJob
 from .assessment import Assessment
-from .checks import check_positive
 from .despeckling import DespeckleJob
 from .filtering import FilterJob
+from .limits import check_positive
 from .messages import Caution
 from .pairs import open_despeckled
 from .scenes import IsCancelled, Progress, measure_bands, settle_looks, window_in
@@ -46,7 +46,7 @@ class CompareJob:
         Raster without speckle on those pixels.
     band : int
     domain : str
-        "auto" or one of `core.speckle.DOMAINS`.
+        "auto" or one of `core.domains.DOMAINS`.
     looks : float, optional
         Estimated from the whole scene by default.
     areas : sequence of bytes

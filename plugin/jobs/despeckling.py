@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from ..core.errors import Cancelled, InvalidInput
 from ..core.models.card import ModelCard
 from ..core.models.registry import DEFAULT_MODEL, find
+from ..core.moments import StreamingMoments
 from ..core.noise_fit import NoiseFit, NoiseMoments
-from ..core.quality import StreamingMoments
 from ..core.tiling import Tile, Window, plan_tiles
 from ..engine.client import Engine, Loaded, TileRequest, TileResult
 from ..engine.shared import shared_engine
@@ -22,15 +22,9 @@ from ..raster.sampling import SceneStatistics
 from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
-from .checks import (
-    EXTRA_MAPS,
-    check_maps,
-    check_model,
-    check_positive,
-    check_stages,
-    check_tile_size,
-)
+from .checks import EXTRA_MAPS, check_maps, check_model, check_stages
 from .knob import choose_knob, correlation_warnings
+from .limits import check_positive, check_tile_size
 from .maps import ReadMap, map_on
 from .messages import Caution
 from .scene_model import scene_model

@@ -28,8 +28,9 @@ from ..engine.shared import shared_engine
 from ..raster.alignment import AlignedSource, pixel_offset
 from ..raster.creation import make_workspace
 from ..raster.source import RasterSource
-from .checks import check_positive, settle_method
+from .checks import settle_method
 from .finetune_result import FineTuneResult
+from .limits import check_positive
 from .messages import Caution, Epoch
 from .scenes import IsCancelled, Progress, measure_bands, settle_looks
 

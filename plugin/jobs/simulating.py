@@ -16,7 +16,7 @@ from ..core.tiling import Window, plan_tiles
 from ..raster.source import RasterSource
 from ..raster.writer import RasterWriter, check_output
 from ..version import VERSION
-from .checks import check_positive
+from .limits import check_positive
 from .messages import Caution
 from .scenes import IsCancelled, Progress, output_domain
 from .streaming import stream, usable_cores

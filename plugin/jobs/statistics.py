@@ -171,7 +171,7 @@ class StatisticsJob:
     band, despeckled_band : int
         From 1. The latter is `band` by default, or 1 in a raster of a single band.
     domain, despeckled_domain : str
-        "auto" or one of `core.speckle.DOMAINS`. For the despeckled raster "auto" means what
+        "auto" or one of `core.domains.DOMAINS`. For the despeckled raster "auto" means what
         `RasterSource` finds, but for values without sign beside amplitudes, which it takes as
         amplitudes too unless Speckless wrote them.
     max_pixels : int

@@ -211,7 +211,9 @@ def _verdict(result: FineTuneResult) -> str:
     change, error = result.risk_change
     card = result.tuned.card
     if not result.tuned.best_epoch:
-        if "speckle" in result.tuned.history[0]:
+        history = result.tuned.history
+        fell = min(entry["risk"] for entry in history) < history[0]["risk"]
+        if fell and "speckle" in history[0]:
             return (
                 "No measurement was better than the start: the loss of phase 2 falls where speckle "
                 "is put back into the estimate, and such weights are not kept. The tuned model is "

@@ -64,7 +64,7 @@ def detect_domain(band: BandSummary) -> tuple[str, str]:
     Returns
     -------
     (str, str)
-        One of `core.speckle.DOMAINS`, and the reason in words.
+        One of `core.domains.DOMAINS`, and the reason in words.
 
     Raises
     ------

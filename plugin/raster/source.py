@@ -43,7 +43,7 @@ class RasterSource:
     bands : sequence of int, optional
         Numbers from 1; None or empty for all but alpha and mask bands.
     domain : str, default "auto"
-        "auto" or one of `core.speckle.DOMAINS`.
+        "auto" or one of `core.domains.DOMAINS`.
 
     Attributes
     ----------

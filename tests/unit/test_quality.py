@@ -7,6 +7,7 @@ import pytest
 
 from speckless.plugin.core import quality
 from speckless.plugin.core.errors import InvalidInput
+from speckless.plugin.core.moments import StreamingMoments
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
 
@@ -168,14 +169,14 @@ def test_ssim_refusals() -> None:
 
 def test_streaming_moments_equal_those_of_the_whole() -> None:
     values = 1e6 + np.random.default_rng(0).normal(size=10_001)
-    moments, other = quality.StreamingMoments(), quality.StreamingMoments()
+    moments, other = StreamingMoments(), StreamingMoments()
     for part in np.array_split(values[:6000], 7):
         moments.add(part.reshape(1, -1))
     moments.add(np.array([np.nan, np.inf]))
     moments.add(np.array([]))
     other.add(values[6000:])
     moments.merge(other)
-    moments.merge(quality.StreamingMoments())
+    moments.merge(StreamingMoments())
     assert moments.count == len(values)
     assert moments.mean == pytest.approx(values.mean(), rel=1e-14)
     assert moments.variance == pytest.approx(values.var(ddof=1), rel=1e-9)
@@ -183,7 +184,7 @@ def test_streaming_moments_equal_those_of_the_whole() -> None:
 
 def test_moments_in_single_precision_leave_out_what_is_not_finite() -> None:
     values = np.random.default_rng(0).gamma(4.0, 0.25, (130, 500)).astype(np.float32)
-    moments, exact = quality.StreamingMoments(), quality.StreamingMoments()
+    moments, exact = StreamingMoments(), StreamingMoments()
     assert moments.add_finite(values[:60].copy())
     assert moments.add_finite(values[60:].copy())
     exact.add(values)
@@ -196,7 +197,7 @@ def test_moments_in_single_precision_leave_out_what_is_not_finite() -> None:
 
 
 def test_streaming_moments_of_nothing_are_refused() -> None:
-    moments = quality.StreamingMoments()
+    moments = StreamingMoments()
     with pytest.raises(InvalidInput, match="No valid value"):
         _ = moments.mean
     moments.add(np.array([1.0, np.nan]))

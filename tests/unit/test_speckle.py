@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from speckless.plugin.core.domains import DOMAINS, from_intensity, to_intensity
 from speckless.plugin.core.errors import InvalidInput
 from speckless.plugin.core.looks import CORRELATED
 from speckless.plugin.core.speckle import (
-    DOMAINS,
     amplitude_cv,
     amplitude_mean,
     db_bias,
     db_std,
     digamma,
     estimate_looks,
-    from_intensity,
     gamma_pdf,
     looks_to_sigma,
     nakagami_pdf,
@@ -24,7 +23,6 @@ from speckless.plugin.core.speckle import (
     sigma_to_looks,
     simulate_speckle,
     speckle_correlation,
-    to_intensity,
     trigamma,
 )
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInput
-from ..quality import SSIM_RADIUS, StreamingMoments, ssim_map
+from ..moments import StreamingMoments
+from ..quality import SSIM_RADIUS, ssim_map
 from .block import Block, box_sums, centres, cumulated
 from .figure import Figure, quotient
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..quality import StreamingMoments
+from ..moments import StreamingMoments
 from .block import Block
 from .figure import Figure, quotient
 
