@@ -14,14 +14,13 @@ import sys
 
 import numpy as np
 
-from ..plugin.core.despeckling import PRECISIONS
 from ..plugin.core.errors import InvalidInput
 from ..plugin.core.models.base import Despeckler, count_parameters
-from ..plugin.core.patch_tuning import PatchTuner
 from ..plugin.core.tuning import TuningRecipe
 from .cases import Case, add_case_options, cases, columns, fresh
 from .images import add_device_options, estimate, load, set_threads
 from .results import Store, add_store_options, table, with_error
+from .tuned import learn_from_pairs
 
 _WAYS = {"S": None, "R": "retrain", "RT": "retrain", "TF": "transfer"}
 
@@ -93,12 +92,9 @@ def _learn(
 ) -> Despeckler:  # fmt: skip
     if recipe is None:
         return copy.deepcopy(model)
-    start = fresh(model, recipe.seed) if way == "R" else copy.deepcopy(model)
+    start = fresh(model, recipe.seed) if way == "R" else model
     scenes = [case.scene(model, pairs=True) for case in pairs]
-    tuner = PatchTuner(start, scenes, recipe, options.device, PRECISIONS[options.precision])
-    while not tuner.finished:
-        tuner.step()
-    return tuner.finish()
+    return learn_from_pairs(start, scenes, recipe, options.device, options.precision)
 
 
 def _figures(

@@ -103,6 +103,16 @@ def tune(
     return Tuned(best, best if recipe.depth == "scale" else last, tuner.best_epoch, seconds)
 
 
+def learn_from_pairs(
+    model: Despeckler, pairs: list[Scene], recipe: TuningRecipe, device: str, precision: str
+) -> Despeckler:
+    """A copy of the model that has learnt from pairs, by the recipe's method."""
+    tuner = PatchTuner(copy.deepcopy(model), pairs, recipe, device, PRECISIONS[precision])
+    while not tuner.finished:
+        tuner.step()
+    return tuner.finish()
+
+
 def tuning_curve(
     model: Despeckler, sample: Sample, recipe: TuningRecipe, device: str, precision: str
 ) -> list[float]:

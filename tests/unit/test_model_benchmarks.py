@@ -13,6 +13,7 @@ from tiny_benchmarks import image_folder, weights_file
 
 from speckless.benchmarks import modeldates, modelpage, models, storage
 from speckless.benchmarks.multidate import edge_preservation
+from speckless.benchmarks.tuned import learn_from_pairs
 from speckless.plugin.core.models.card import ModelCard
 from speckless.plugin.core.models.registry import WEIGHTS_FOLDER, create, list_cards
 from speckless.plugin.core.models.weights import load_model, save_model
@@ -92,6 +93,7 @@ def test_table_of_real_dates_before_and_after_tuning(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     rows = {tuple(line.split()[:2]): line for line in lines if line.startswith("tiny")}
     assert set(rows) == {("tiny", "before"), ("tiny", "tuned")}
+    assert " tuned alone " in rows["tiny", "tuned"]
     entries = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
     assert [entry["key"]["scene"] for entry in entries] == ["a", "b"]
     mean = np.mean([entry["values"]["tuned"][0] for entry in entries])
@@ -160,15 +162,24 @@ def test_shipped_weights_stay_below_twenty_megabytes():
 
 
 @pytest.mark.parametrize(
-    ("architecture", "arguments", "tuned"),
+    ("architecture", "arguments", "method"),
     [
-        ("despecknet", {"layers": 3, "channels": 4, "domain": "log"}, True),
-        ("ffdnet", {"layers": 3, "channels": 4}, False),
-        ("aindnet", {"channels": 4, "estimator_channels": 4}, False),
+        ("despecknet", {"layers": 3, "channels": 4, "domain": "log"}, "despecknet"),
+        ("ffdnet", {"layers": 3, "channels": 4}, "retrain"),
+        ("aindnet", {"channels": 4, "estimator_channels": 4}, "transfer"),
     ],
 )
-def test_each_model_is_tuned_by_its_own_method(tmp_path, capsys, architecture, arguments, tuned):
+def test_each_model_is_tuned_by_its_own_method(
+    tmp_path, capsys, monkeypatch, architecture, arguments, method
+):
     dates(tmp_path / "dates")
+    learnt = []
+
+    def record(model, pairs, recipe, *others):
+        learnt.append((recipe.method, [pair.reference for pair in pairs]))
+        return learn_from_pairs(model, pairs, recipe, *others)
+
+    monkeypatch.setattr(modeldates, "learn_from_pairs", record)
     torch.manual_seed(0)
     network = create(architecture, arguments)
     card = network.describe(
@@ -183,4 +194,13 @@ def test_each_model_is_tuned_by_its_own_method(tmp_path, capsys, architecture, a
         == 0
     )  # fmt: skip
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("own")]
-    assert len(rows) == (2 if tuned else 1)
+    assert len(rows) == 2
+    if method == "despecknet":
+        assert " tuned alone " in rows[1] and not learnt
+        return
+    assert " tuned by pairs " in rows[1]
+    assert [used for used, _ in learnt] == [method, method]
+    # The scene measured is not the one learnt from.
+    for (_, references), other in zip(learnt, ("b", "a"), strict=True):
+        second = np.load(tmp_path / "dates" / other / "1.npy").astype(np.float32) ** 2
+        assert len(references) == 1 and np.array_equal(references[0], second)
