@@ -23,7 +23,8 @@ from ..raster.source import RasterSource
 from ..raster.writer import PLAIN, RasterWriter, check_output
 from ..version import VERSION
 from .checks import EXTRA_MAPS, check_maps, check_model, check_stages
-from .knob import choose_knob, correlation_warnings
+from .doubts import correlation_warnings, looks_warnings, ratio_warnings
+from .knob import choose_knob
 from .limits import check_positive, check_tile_size
 from .maps import ReadMap, map_on
 from .messages import Caution
@@ -155,6 +156,7 @@ class DespeckleJob:
                     run = _Run(self, source, window, engine, loaded, scene, looks, knob)
                     run.warn(doubts, 0.0, progress)
                     run.run(progress, is_cancelled)
+                    run.warn(ratio_warnings(card, run.ratio.mean), 1.0, progress)
                 except BaseException:
                     engine.cancel()
                     raise
@@ -202,13 +204,7 @@ class DespeckleJob:
         self, card: ModelCard, scene: dict[int, SceneStatistics], looks: float
     ) -> list[str]:
         told = looks if card.affine or self.knob is None else self.knob
-        low, high = card.looks_range
-        doubts = []
-        if not 0.5 * low <= told <= 2 * high:
-            doubts.append(
-                f"The model {card.id} was trained for {low:g} to {high:g} looks and is used for "
-                f"{told:.2g}: look at the result with care."
-            )
+        doubts = looks_warnings(card, told)
         found = _correlation(band for band in scene.values() if band.correlated)
         if found is not None and card.affine:
             doubts += correlation_warnings(card.id, found, looks, self.knob, self.knob_auto)

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from ..core.affine import moments
 from ..core.errors import InvalidInput
-from ..core.models.registry import DEFAULT_MODEL
 from ..core.risk import KnobRisk, best_knob
 from ..core.tiling import Tile, Window, plan_tiles
 from ..core.tuning import training_windows
@@ -130,41 +129,6 @@ def choose_knob(
         raise InvalidInput(_TOO_FEW) from error
     low, high = (float(found.curve.knobs[end]) for end in (0, -1))
     return ChosenKnob(found.knob, found.at_edge, low, high, int(valid.sum()), found.curve)
-
-
-def correlation_warnings(
-    model: str, correlation: float, looks: float, knob: float | None, auto: bool
-) -> list[str]:
-    """What to tell where speckle is correlated, which breaks the premise of affine models.
-
-    Parameters
-    ----------
-    model : str
-    correlation : float
-        Of neighbouring speckle.
-    looks : float
-    knob : float or None
-        As asked for.
-    auto : bool
-        Whether the knob is chosen by the estimated risk.
-    """
-    finding = f"The speckle of neighbouring pixels is correlated ({correlation:.2f})"
-    others = (
-        f"the model {DEFAULT_MODEL}, made for such speckle; or fine-tuning on this scene from "
-        "every n-th pixel."
-    )
-    if auto:
-        return [
-            f"{finding}: the estimated risk is too low, most of all at low knobs, and the knob of "
-            "least risk cannot be trusted; it tends to be too low. What helps: a KNOB of your own, "
-            f"judged by the ratio image; {others}"
-        ]
-    if knob is not None and knob <= looks / 2:  # has been told
-        return []
-    return [
-        f"{finding}, but {model} expects it not to be, and leaves speckle in. What helps: a KNOB "
-        f"below the number of looks, about {looks / 4:.2g}; {others}"
-    ]
 
 
 def _parts(

@@ -12,8 +12,9 @@ from ..core.risk import KnobRisk
 from ..engine.client import Engine
 from ..raster.source import RasterSource
 from .checks import check_model
+from .doubts import correlation_warnings
 from .giving_way import give_way
-from .knob import ChosenKnob, IsCancelled, Known, choose_knob, correlation_warnings
+from .knob import ChosenKnob, IsCancelled, Known, choose_knob
 from .preview import PreviewRequest
 from .scene_cache import Scene, file_stamp
 

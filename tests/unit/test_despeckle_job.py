@@ -23,6 +23,7 @@ from speckless.plugin.core.errors import (
 from speckless.plugin.core.tiling import Window
 from speckless.plugin.engine.shared import shared_engine
 from speckless.plugin.jobs.despeckling import DespeckleJob
+from speckless.plugin.jobs.messages import Caution
 
 gdal = pytest.importorskip("osgeo.gdal")
 
@@ -108,6 +109,19 @@ def test_all_bands_are_despeckled_and_reported(scene, tmp_path, weights):
 def _mean3(values):
     windows = np.lib.stride_tricks.sliding_window_view(values.astype(float), (3, 3))
     return windows.mean((-2, -1))
+
+
+@pytest.mark.parametrize(("model", "told"), [("ffdnet", True), ("ffdnet-sar", False)])
+def test_a_ratio_far_from_one_is_told(tmp_path, model, told):
+    sample = Path(__file__).parents[2] / "resources/samples/sentinel1_sample.tif"
+    result, messages = run(
+        str(sample), str(tmp_path / "out.tif"), model=model, extent=Window(0, 0, 128, 128)
+    )
+    assert (result.mean_ratio > 1.25) == told
+    cautions = [text for _, text in messages if isinstance(text, Caution)]
+    assert cautions == result.warnings
+    found = [text for text in cautions if "far from 1" in text]
+    assert len(found) == told and all("ends in -sar" in text for text in found)
 
 
 @pytest.mark.parametrize("tile_size", [64, 100, 256])

@@ -16,7 +16,8 @@ from speckless.plugin.core.errors import Cancelled, InvalidInput
 from speckless.plugin.core.risk import best_knob
 from speckless.plugin.core.speckle import simulate_speckle
 from speckless.plugin.core.tiling import Window
-from speckless.plugin.jobs.knob import ChosenKnob, correlation_warnings
+from speckless.plugin.jobs.doubts import correlation_warnings
+from speckless.plugin.jobs.knob import ChosenKnob
 
 
 @pytest.fixture(scope="module")
