@@ -9,9 +9,10 @@
 - ``retrain``: the same with all weights, for any network.
 
 A part of the pixels is left out of the loss; by the loss there, measured several times on the
-way, the best weights are chosen, the untuned start among them. Phase 2 has no clean image, and an
-estimate that is the image itself would lose nothing: weights that take less speckle out than the
-start did are not chosen, however low their loss (`SPECKLE_KEPT`).
+way, the best weights are chosen, the untuned start among them. Those that have learnt from pairs
+are then made right in the mean, which a loss of absolute errors does not see to. Phase 2 has no
+clean image, and an estimate that is the image itself would lose nothing: weights that take less
+speckle out than the start did are not chosen, however low their loss (`SPECKLE_KEPT`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,6 @@ import torch
 from torch import Tensor, nn
 
 from .despeckling import fill_holes
-from .ensemble import turned
 from .errors import InvalidInput
 from .models.aindnet import Aindnet
 from .models.base import Despeckler
@@ -37,10 +36,7 @@ from .risk import RiskEstimate, block_mean, pooled
 from .tiling import Window, plan_tiles
 from .tuning import Scene, TuningRecipe, hold_out
 from .tuning_images import cut
-
-# Of deSpeckNet's paper: patch and its step. Pairs need patches of a U-Net's reach.
-_PATCHES = {"despecknet": (40, 9), "transfer": (96, 24), "retrain": (96, 24)}
-_BATCHES = {"despecknet": 16, "transfer": 8, "retrain": 8}
+from .tuning_patches import Patches, TunedImage
 
 # The held-out loss is measured so many times an epoch, where it has as many steps.
 _MEASURES = 8
@@ -50,21 +46,11 @@ _TILE = 192
 
 _FLOOR = 1e-6
 
+# A network that has learnt nothing must not be blown up.
+_FACTORS = (0.5, 2.0)
+
 # Of the start's variance of ln Z - ln X̂ on the held-out pixels, which phase 2 must still take out.
 SPECKLE_KEPT = 0.9
-
-
-@dataclass
-class _Image:
-    """A scene over its scale, (1, 1, H, W), and which of its pixels are learnt from or held out."""
-
-    z: Tensor
-    learn: Tensor
-    held: npt.NDArray[np.bool_]
-    block: int
-    reference: Tensor | None
-    start: npt.NDArray[Any] | None = None
-    lowest: npt.NDArray[Any] | None = None
 
 
 class PatchTuner:
@@ -118,8 +104,7 @@ class PatchTuner:
             raise InvalidInput(
                 "There are too few valid pixels to fine-tune on. Choose a larger area."
             )
-        self._size, self._places = self._grid()
-        self._batch = min(_BATCHES[recipe.method], len(self._places))
+        self._patches = Patches(self._images, recipe)
         self.done = self.best_epoch = 0
         self._best = self._copies()
         self._losses: list[float] = []
@@ -129,7 +114,7 @@ class PatchTuner:
     @property
     def steps_per_epoch(self) -> int:
         """Batches in a pass over the patches."""
-        return max(1, len(self._places) // self._batch)
+        return self._patches.steps_per_epoch
 
     @property
     def steps(self) -> int:
@@ -188,7 +173,7 @@ class PatchTuner:
 
     def _differentiate(self, check: Callable[[], None]) -> float:
         """Set the gradients of a batch's loss, and return the loss; patch by patch if may be."""
-        z, learn, reference = self._draw(self.done)
+        z, learn, reference = self._patches.batch(self.done)
         count = learn.sum().clamp_min(1)
         whole = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
         parts = [t.split(len(z) if whole else 1) for t in (z, learn)]
@@ -246,7 +231,33 @@ class PatchTuner:
     def finish(self) -> Despeckler:
         """The model with the best weights, whole and ready to be saved."""
         self.model.load_state_dict(self._best)
-        return self.model.requires_grad_(True).eval()
+        self.model.requires_grad_(True).eval()
+        if self.best_epoch and self.recipe.method != "despecknet":
+            self._calibrate()
+        return self.model
+
+    def _calibrate(self) -> None:
+        """Give the estimates of the held-out pixels the mean of their references."""
+        self._freeze()
+
+        def estimate(z: Tensor, _mask: Tensor, _label: Tensor | None) -> Tensor:
+            return self._estimate(z).clamp_min(_FLOOR)
+
+        pairs = []
+        for image in self._images:
+            assert image.reference is not None
+            reference = image.reference[0, 0].cpu().numpy()
+            x = self._at_held_out(image, estimate, lambda: None)
+            pairs.append((reference[image.held], x[image.held]))
+        reference, x = (np.concatenate(part) for part in zip(*pairs))
+        # Where scenes span decades, bright targets would be all of a mean of intensity.
+        factor = float((reference / x).mean() if self.relative else reference.mean() / x.mean())
+        if _FACTORS[0] < factor < _FACTORS[1]:
+            self.model.scale_output(factor)
+
+    def _estimate(self, z: Tensor) -> Tensor:
+        looks = torch.full((len(z),), self.recipe.looks, device=self.device)
+        return self.model(z, looks, self.dtype).x
 
     def _choose(self) -> list[nn.Parameter]:
         """Freeze the model but for what the method tunes."""
@@ -263,7 +274,7 @@ class PatchTuner:
             parameter.requires_grad_(True)
         return tuned
 
-    def _prepare(self, scene: Scene, index: int) -> _Image | None:
+    def _prepare(self, scene: Scene, index: int) -> TunedImage | None:
         recipe = self.recipe
         if recipe.method != "despecknet" and scene.reference is None:
             raise InvalidInput(f"Method {recipe.method} learns from pairs: give a reference.")
@@ -278,47 +289,11 @@ class PatchTuner:
         if scene.reference is not None:
             reference = self._tensor(np.where(usable, scene.reference, 1) / scene.scale)
         filled = z if valid.all() else fill_holes(z, self._tensor(valid))
-        return _Image(filled, self._tensor(usable & ~held), held, block, reference)
+        return TunedImage(filled, self._tensor(usable & ~held), held, block, reference)
 
     def _tensor(self, values: npt.NDArray[Any]) -> Tensor:
         kind = values if values.dtype == bool else values.astype(np.float32)
         return torch.from_numpy(np.ascontiguousarray(kind))[None, None].to(self.device)
-
-    def _grid(self) -> tuple[int, npt.NDArray[np.int64]]:
-        """Side of the patches, and (image, row, column) of those with pixels to learn from."""
-        wanted, pause = _PATCHES[self.recipe.method]
-        size = min(wanted, *(min(image.z.shape[-2:]) for image in self._images))
-        places = []
-        for index, image in enumerate(self._images):
-            height, width = image.z.shape[-2:]
-            for row in _starts(height, size, pause):
-                for column in _starts(width, size, pause):
-                    part = image.learn[..., row : row + size, column : column + size]
-                    if bool(part.any()):
-                        places.append((index, row, column))
-        if not places:
-            raise InvalidInput("There are no pixels to learn from. Choose a larger area.")
-        return size, np.array(places)
-
-    def _draw(self, step: int) -> tuple[Tensor, Tensor, Tensor | None]:
-        """A batch of patches: intensity, pixels to learn from, reference."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        rng = np.random.default_rng((self.recipe.seed, epoch, 2))
-        order = rng.permutation(len(self._places))
-        turns = rng.integers(8, size=len(self._places))
-        chosen = order[place * self._batch : (place + 1) * self._batch]
-        parts: list[list[Tensor]] = [[], [], []]
-        for number in chosen:
-            index, row, column = (int(v) for v in self._places[number])
-            turn = int(turns[number]) if self.recipe.augment else 0
-            image = self._images[index]
-            for values, part in zip((image.z, image.learn, image.reference), parts):
-                if values is not None:
-                    patch = values[..., row : row + self._size, column : column + self._size]
-                    part.append(turned(patch, turn))
-        z, learn, reference = (torch.cat(part) if part else None for part in parts)
-        assert z is not None and learn is not None
-        return z, learn, reference
 
     def _loss(self, z: Tensor, learn: Tensor, reference: Tensor | None) -> Tensor:
         """Loss at each pixel, 0 where not to be learnt from."""
@@ -330,8 +305,7 @@ class PatchTuner:
             }
             return self.model.tuning_loss(z, learn, weights, self.dtype)
         assert reference is not None
-        looks = torch.full((len(z),), self.recipe.looks, device=self.device)
-        x = self.model(z, looks, self.dtype).x
+        x = self._estimate(z)
         if self.relative:
             x, reference = (v.clamp_min(_FLOOR).log() for v in (x, reference))
         error = (x - reference).abs()
@@ -368,7 +342,7 @@ class PatchTuner:
                 image.lowest = own
         self.history.append(entry)
 
-    def _held_out(self, image: _Image, check: Callable[[], None]) -> npt.NDArray[Any]:
+    def _held_out(self, image: TunedImage, check: Callable[[], None]) -> npt.NDArray[Any]:
         """Loss of the held-out pixels, (H, W); 0 elsewhere."""
         return self._at_held_out(image, self._loss, check)
 
@@ -376,9 +350,7 @@ class PatchTuner:
         """Variance of the speckle taken out of the held-out pixels, in the logarithm."""
 
         def taken_out(z: Tensor, mask: Tensor, _label: Tensor | None) -> Tensor:
-            looks = torch.full((len(z),), self.recipe.looks, device=self.device)
-            x = self.model(z, looks, self.dtype).x
-            return z.clamp_min(_FLOOR).log() - x.clamp_min(_FLOOR).log()
+            return z.clamp_min(_FLOOR).log() - self._estimate(z).clamp_min(_FLOOR).log()
 
         found = [self._at_held_out(image, taken_out, check)[image.held] for image in self._images]
         return float(np.concatenate(found).var())
@@ -388,7 +360,7 @@ class PatchTuner:
 
     def _at_held_out(
         self,
-        image: _Image,
+        image: TunedImage,
         function: Callable[[Tensor, Tensor, Tensor | None], Tensor],
         check: Callable[[], None],
     ) -> npt.NDArray[Any]:
@@ -427,11 +399,6 @@ class PatchTuner:
 
     def _copies(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.model.state_dict().items()}
-
-
-def _starts(length: int, size: int, pause: int) -> list[int]:
-    """Where patches start along an axis; the last one ends with it."""
-    return sorted({*range(0, length - size + 1, pause), length - size})
 
 
 def _entry(name: str, estimate: RiskEstimate) -> dict[str, float]:

@@ -63,12 +63,34 @@ def test_held_out_loss_falls_and_the_best_weights_are_kept(monkeypatch, method):
     best = tuner.history[tuner.best_epoch]
     assert best["change"] < -best["change_standard_error"]
     assert all(math.isfinite(value) for entry in tuner.history for value in entry.values())
-    tuner.finish()
     again = _tuner(method)
-    again.model.load_state_dict(tuner.model.state_dict())
+    again.model.load_state_dict(tuner._best)
     again.history.clear()
     again._measure(lambda: None)
     assert again.history[0]["risk"] == pytest.approx(best["risk"], rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["transfer", "retrain"])
+def test_references_with_speckle_leave_the_mean_right(method):
+    rng = np.random.default_rng(1)
+    clean = _scene().reference
+    # Absolute errors are least at the median, 0.69 of the mean of such speckle.
+    reference = clean * rng.gamma(1.0, 1.0, clean.shape).astype(np.float32)
+    noisy = clean * rng.gamma(50.0, 0.02, clean.shape).astype(np.float32)
+    scene = replace(_scene(), intensity=noisy, reference=reference)
+    tuner = _run(_tuner(method, [scene], epochs=10))
+    assert tuner.best_epoch > 0
+    held = tuner._images[0].held
+
+    def of_references(model):
+        with torch.no_grad():
+            x = model(tuner._images[0].z, torch.tensor([1.0])).x[0, 0].numpy() * scene.scale
+        return float((reference / x)[held].mean())
+
+    tuner.model.load_state_dict(tuner._best)
+    tuner._freeze()
+    assert of_references(tuner.model) > 1.2
+    assert of_references(tuner.finish()) == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("method", ["despecknet", "transfer"])
