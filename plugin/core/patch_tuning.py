@@ -32,7 +32,7 @@ from .errors import InvalidInput
 from .models.aindnet import Aindnet
 from .models.base import Despeckler
 from .models.despecknet import DeSpeckNet
-from .risk import RiskEstimate, block_mean, pooled
+from .risk import RiskEstimate, block_mean, block_sums, pooled
 from .tiling import Window, plan_tiles
 from .tuning import Scene, TuningRecipe, hold_out
 from .tuning_images import cut
@@ -243,15 +243,15 @@ class PatchTuner:
         def estimate(z: Tensor, _mask: Tensor, _label: Tensor | None) -> Tensor:
             return self._estimate(z).clamp_min(_FLOOR)
 
-        pairs = []
+        ratios = []
         for image in self._images:
             assert image.reference is not None
-            reference = image.reference[0, 0].cpu().numpy()
             x = self._at_held_out(image, estimate, lambda: None)
-            pairs.append((reference[image.held], x[image.held]))
-        reference, x = (np.concatenate(part) for part in zip(*pairs))
-        # Where scenes span decades, bright targets would be all of a mean of intensity.
-        factor = float((reference / x).mean() if self.relative else reference.mean() / x.mean())
+            pair = (image.reference[0, 0].double().cpu().numpy(), x)
+            sums = [block_sums(np.where(image.held, v, 0), image.block) for v in pair]
+            ratios.append(sums[0][sums[1] > 0] / sums[1][sums[1] > 0])
+        # Of blocks, the median: where the land has changed, the reference's level is another.
+        factor = float(np.median(np.concatenate(ratios)))
         if _FACTORS[0] < factor < _FACTORS[1]:
             self.model.scale_output(factor)
 

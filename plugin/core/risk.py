@@ -160,8 +160,8 @@ def block_mean(values: Array, valid: Array | None = None, block: int = 0) -> Ris
         usable &= np.asarray(valid, bool)
     side = block or round(math.sqrt(math.sqrt(max(values.size, 1))))
     side = block or min(max(side, _LEAST_BLOCK), _LARGEST_BLOCK)
-    sums = _block_sums(np.where(usable, values, 0.0), side)
-    counts = _block_sums(usable.astype(np.float64), side)
+    sums = block_sums(np.where(usable, values, 0.0), side)
+    counts = block_sums(usable.astype(np.float64), side)
     sums, counts = sums[counts > 0], counts[counts > 0]
     n = int(counts.sum())
     if len(counts) < 2:
@@ -325,7 +325,7 @@ def best_knob(
     return BestKnob(float(knobs[best] * ratio**shift), False, curve)
 
 
-def _block_sums(image: Array, side: int) -> Array:
+def block_sums(image: Array, side: int) -> Array:
     """Sums over square blocks, those at the right and bottom edge smaller."""
     rows, columns = (range(0, length, side) for length in image.shape)
     return np.add.reduceat(np.add.reduceat(image, rows, axis=0), columns, axis=1).ravel()
