@@ -84,11 +84,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--looks", type=float, default=1.0, help="of the scenes (default: 1)")
     parser.add_argument("--knob", type=float, help="L of the tuning's loss (default: the looks)")
-    parser.add_argument(
-        "--stride", type=int, default=1,
-        help="of AFT, which with more than 1 is cautious as the plugin is where speckle is "
-        "correlated (default: 1)",
-    )  # fmt: skip
     parser.add_argument("--first", action="store_true", help="only the first date of each scene")
     parser.add_argument("--seed", type=int, default=0, help="of the tuning (default: 0)")
     parser.add_argument("--crop", type=int, default=0, help=argparse.SUPPRESS)
@@ -122,7 +117,6 @@ def _values(
         "date": index,
         "looks": options.looks,
         "knob": _knob(options),
-        "stride": options.stride,
         "weights": model.card.tensors_sha256,
         **settings(options),
     }
@@ -165,10 +159,7 @@ def _tuned(
     others: list[tuple[str, list[np.ndarray]]],
 ) -> Despeckler:
     """The model tuned on a date, or on the other scenes' dates and the means of their others."""
-    if method == "aft":
-        own = {"stride": options.stride, "cautious": options.stride > 1}
-    else:
-        own = {"depth": "full"}
+    own = {} if method == "aft" else {"depth": "full"}
     recipe = recipe_from(options, _knob(options), method=method, **own)
     if method in ("aft", "despecknet"):
         return tune(model, noisy, recipe, options.device, options.precision).best

@@ -50,6 +50,11 @@ def add_tuning_options(parser: argparse.ArgumentParser, epochs: int = 10) -> Non
         "--held-out", type=float, default=0.1, metavar="SHARE",
         help="of the pixels, to choose the best epoch by (default: 0.1)",
     )  # fmt: skip
+    parser.add_argument(
+        "--stride", type=int, default=1,
+        help="of AFT, which with more than 1 is cautious, as the plugin is where speckle is "
+        "correlated (default: 1)",
+    )  # fmt: skip
 
 
 def recipe_from(options: argparse.Namespace, looks: float, **changes: object) -> TuningRecipe:
@@ -60,6 +65,8 @@ def recipe_from(options: argparse.Namespace, looks: float, **changes: object) ->
         "learning_rate": options.learning_rate,
         "held_out": options.held_out,
         "patience": 0,
+        "stride": options.stride,
+        "cautious": options.stride > 1,
         "seed": options.seed,
         **changes,
     }
@@ -77,6 +84,7 @@ def settings(options: argparse.Namespace) -> dict[str, object]:
         "epochs": options.epochs,
         "rate": recipe.rate,
         "held_out": recipe.held_out,
+        **({"stride": recipe.stride} if recipe.stride > 1 else {}),
     }
 
 

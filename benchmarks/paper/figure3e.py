@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add_device_options(parser)
     add_store_options(parser)
     add_figure_option(parser, "figure3e.png")
+    parser.set_defaults(stride=1)
     return parser
 
 

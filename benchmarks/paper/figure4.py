@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RATE",
         help="default: 8e-6, the paper's",
     )
-    parser.set_defaults(depth="full", held_out=0.1)
+    parser.set_defaults(depth="full", held_out=0.1, stride=1)
     add_device_options(parser)
     add_figure_option(parser, "figure4.png")
     return parser

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import numpy as np
 import pytest
 from tiny_benchmarks import SIDE, image_folder, is_picture, weights_file
 
-from speckless.benchmarks import finetuning, knob
+from speckless.benchmarks import finetuning, knob, tuned
 from speckless.benchmarks.__main__ import BENCHMARKS
 from speckless.benchmarks.__main__ import main as bench
 from speckless.benchmarks.images import Sample, centre, spread
@@ -167,3 +168,14 @@ def test_turned_against_tuned(tmp_path, capsys):
         assert apart[name, 1.0] > max(apart[name, 0.5], apart[name, 2.0])
     assert knob.main([*words, "--report"]) == 0
     assert "turned - tuned" in capsys.readouterr().out
+
+
+def test_a_stride_tunes_cautiously_and_is_another_measurement():
+    parser = argparse.ArgumentParser()
+    tuned.add_tuning_options(parser)
+    parser.set_defaults(seed=0, crop=0, precision="fp32")
+    plain, strided = parser.parse_args([]), parser.parse_args(["--stride", "2"])
+    assert not tuned.recipe_from(plain, 1.0).cautious
+    recipe = tuned.recipe_from(strided, 1.0)
+    assert recipe.cautious and recipe.stride == 2
+    assert tuned.settings(plain) != tuned.settings(strided)
