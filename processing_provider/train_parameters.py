@@ -223,7 +223,7 @@ class TrainParameters(NetworkAlgorithm):
             translate(
                 "Speckless",
                 "log sees dark pixels as well as bright ones: for radar images. mse is that of "
-                "intensity, for gray levels and PSNR.",
+                "intensity, for gray levels; psnr counts every image alike.",
             ),
             "log",
         )

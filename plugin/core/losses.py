@@ -12,6 +12,8 @@ References
    Convolutional Neural Networks", IGARSS 2017.
 .. [4] P. Wang, H. Zhang and V. M. Patel, "SAR Image Despeckling Using a Convolutional Neural
    Network", IEEE SPL 24(12), 2017.
+.. [5] L. Chen, X. Lu, J. Zhang, X. Chu and C. Chen, "HINet: Half Instance Normalization Network
+   for Image Restoration", CVPR Workshops 2021.
 """
 
 from __future__ import annotations
@@ -46,6 +48,15 @@ Term = Callable[[Estimate, Tensor], Tensor]
 def mean_squared(estimate: Tensor, clean: Tensor) -> Tensor:
     """Mean squared error of intensity (L2)."""
     return (estimate - clean).square().mean()
+
+
+def psnr_loss(estimate: Tensor, clean: Tensor) -> Tensor:
+    """-PSNR in dB (peak 1): 10·log10 of the squared error of each image, mean over images [5]_.
+
+    Each image counts alike, however hard it is; the mean squared error is ruled by the hardest.
+    """
+    error = (estimate - clean).square().flatten(1).mean(1)
+    return 10 * error.clamp_min(_FLOOR).log10().mean()
 
 
 def mean_absolute(estimate: Tensor, clean: Tensor) -> Tensor:
@@ -120,6 +131,7 @@ def noise_variation(estimate: Estimate, looks: Tensor) -> Tensor:
 
 LOSS_FUNCTIONS: dict[str, Loss] = {
     "mse": mean_squared,
+    "psnr": psnr_loss,
     "l1": mean_absolute,
     "ssim": ssim_loss,
     "ms-ssim": ms_ssim_loss,

@@ -8,7 +8,7 @@ from typing import Any
 
 from .errors import InvalidInput
 
-LOSSES = ("mse", "l1", "ssim", "ms-ssim", "mixed", "log", "log-cosh")
+LOSSES = ("mse", "psnr", "l1", "ssim", "ms-ssim", "mixed", "log", "log-cosh")
 # Of any network, of AINDNet, deSpeckNet and ScaoedNet.
 TERMS = (
     *("tv", "asymmetric", "noise_tv"),
@@ -45,7 +45,7 @@ class Recipe:
     schedule : {"halve", "cosine"}
         Halved at each third of the run (the paper: every 10 of 30 epochs), or one cosine
         after a short warm-up.
-    loss : {"mse", "l1", "ssim", "ms-ssim", "mixed", "log", "log-cosh"}
+    loss : {"mse", "psnr", "l1", "ssim", "ms-ssim", "mixed", "log", "log-cosh"}
         Mean squared or absolute error of intensity; structural similarity, in one or several
         windows, and mixed with L1; or of d = ln x - ln x̂: ½·mean(e^d - d - 1) + ½·mean(d²),
         or ln cosh, which see dark pixels as well as bright ones. See `losses`.

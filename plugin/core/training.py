@@ -189,7 +189,7 @@ class Trainer:
         self.model.load_state_dict(self.result())
         self.model.eval()
         self._freeze_statistics()
-        if self.recipe.loss == "mse":
+        if self.recipe.loss in ("mse", "psnr"):
             return 1.0
         if isinstance(self.stream, PairStream):
             factor = 1 / self._ratio_of_means(self.stream)

@@ -11,7 +11,7 @@ import torch
 from speckless.plugin.core import losses
 from speckless.plugin.core.errors import InvalidInput
 from speckless.plugin.core.models.base import Estimate
-from speckless.plugin.core.quality import ssim
+from speckless.plugin.core.quality import psnr, ssim
 from speckless.plugin.core.recipe import LOSSES, TERMS, Recipe
 
 LOOKS = torch.tensor([1.0, 4.0], dtype=torch.float64)
@@ -67,12 +67,20 @@ def test_recipes_know_every_loss_and_term():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_losses_are_zero_at_the_truth_and_grow_away_from_it(name):
+def test_losses_are_least_at_the_truth_and_grow_away_from_it(name):
     estimate, clean = pair()
     loss = losses.LOSS_FUNCTIONS[name]
-    assert float(loss(clean, clean)) == pytest.approx(0, abs=1e-9)
+    least = -60 if name == "psnr" else 0
+    assert float(loss(clean, clean)) == pytest.approx(least, abs=1e-9)
     near = clean + 0.3 * (estimate - clean)
-    assert 0 < float(loss(near, clean)) < float(loss(estimate, clean))
+    assert least < float(loss(near, clean)) < float(loss(estimate, clean))
+
+
+def test_psnr_loss_is_the_mean_over_images_of_what_is_measured():
+    estimate, clean = pair()
+    estimate[1] += 1  # A hard image must not hide the other.
+    measured = [psnr(c[0].numpy(), x[0].numpy()) for c, x in zip(clean, estimate, strict=True)]
+    assert float(losses.psnr_loss(estimate, clean)) == pytest.approx(-np.mean(measured))
 
 
 def test_ssim_loss_is_one_less_the_ssim_measured():
