@@ -14,8 +14,9 @@ from ..plugin.core.errors import InvalidInput
 from ..plugin.core.models.base import Despeckler
 from ..plugin.core.models.registry import create
 from ..plugin.core.tuning import Scene
-from .images import Image, add_image_options, centre, samples, scene_scale
+from .images import Image, add_image_options, centre, samples
 from .multidate import edge_preservation, read_dates, reference, score
+from .tuned import whole_scene
 
 _SIMULATED = ("PSNR", "SSIM", "mean ratio", "variance of ratio")
 _REAL = ("log-RMSE", "mean ratio", "variance of ratio", "ENL", "EPI")
@@ -32,9 +33,7 @@ class Case(NamedTuple):
 
     def scene(self, model: Despeckler, pairs: bool = False) -> Scene:
         """To tune on, with the clean image where so asked."""
-        valid = np.ones(self.noisy.shape, bool)
-        scale = scene_scale(model, self.noisy)
-        return Scene(self.noisy, valid, scale, None, self.clean if pairs else None)
+        return whole_scene(model, self.noisy, self.clean if pairs else None)
 
 
 def add_case_options(parser: argparse.ArgumentParser) -> None:

@@ -21,12 +21,18 @@ import numpy as np
 from ..plugin.core.errors import InvalidInput
 from ..plugin.core.models.base import Despeckler
 from ..plugin.core.models.registry import list_cards
-from ..plugin.core.tuning import Scene
 from ..plugin.jobs.checks import settle_method
-from .images import add_device_options, load, scene_scale, set_threads
+from .images import add_device_options, load, set_threads
 from .multidate import edge_preservation, estimate, read_dates, reference, score
 from .results import Store, Values, add_store_options, table, with_error
-from .tuned import add_tuning_options, learn_from_pairs, recipe_from, settings, tune
+from .tuned import (
+    add_tuning_options,
+    learn_from_pairs,
+    recipe_from,
+    settings,
+    tune,
+    whole_scene,
+)
 
 COLUMNS = ("log-RMSE", "ENL", "MoR", "VoR", "EPI")
 
@@ -164,9 +170,7 @@ def _tuned(
     if method in ("aft", "despecknet"):
         return tune(model, noisy, recipe, options.device, options.precision).best
     pairs = [
-        Scene(
-            date, np.ones(date.shape, bool), scene_scale(model, date), None, reference(dates, index)
-        )
+        whole_scene(model, date, reference(dates, index))
         for _, dates in others
         for index, date in _chosen(options, dates)
     ]

@@ -88,13 +88,18 @@ def settings(options: argparse.Namespace) -> dict[str, object]:
     }
 
 
+def whole_scene(model: Despeckler, noisy: Image, clean: Image | None = None) -> Scene:
+    """A whole image to tune on, with its reference for the methods that learn from pairs."""
+    return Scene(noisy, np.ones(noisy.shape, bool), scene_scale(model, noisy), None, clean)
+
+
 def tuner_for(
     model: Despeckler, noisy: Image, recipe: TuningRecipe, device: str, precision: str
 ) -> FineTuner | PatchTuner:
     """Fine-tuner of a copy of the model on a whole image, by the recipe's method."""
-    scene = Scene(noisy, np.ones(noisy.shape, bool), scene_scale(model, noisy))
     kind = FineTuner if recipe.method == "aft" else PatchTuner
-    return kind(copy.deepcopy(model), [scene], recipe, device, PRECISIONS[precision])
+    scenes = [whole_scene(model, noisy)]
+    return kind(copy.deepcopy(model), scenes, recipe, device, PRECISIONS[precision])
 
 
 def tune(
