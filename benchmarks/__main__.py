@@ -24,6 +24,7 @@ BENCHMARKS = {
     "window": "the sample despeckled in a real QGIS window under Xvfb: pictures of it",
     "risk": "the estimated risk: how often its interval holds, the knob it chooses",
     "looks": "the number of looks found against the true one, white and correlated speckle",
+    "knoblevel": "the level a network keeps when it is told fewer looks: the table in its card",
     "stack": "the instant knob by interpolation against the network run at each L",
     "cures": "correlated speckle on the five-date scenes: what knob and fine-tuning bring",
     "models": "all models on images: PSNR, SSIM, time, memory; the papers' rows",

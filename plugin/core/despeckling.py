@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d
 from .affine import turn
 from .ensemble import self_ensemble
 from .errors import InvalidInput
+from .knob_level import level_factor
 from .models.base import Despeckler, Estimate
 from .models.card import FILL_RADIUS, ModelCard
 from .models.registry import CLASS_MAPS, LOOKS_MAPS
@@ -60,7 +61,8 @@ def despeckle_tile(
         L of the scene.
     knob : float, optional
         L the result is wanted for: affine maps are turned to it (`affine.turn`), networks
-        that read L are told it instead. Blind networks without a map have no knob.
+        that read L are told it instead, and what that does to the level is taken back
+        (`knob_level`). Blind networks without a map have no knob.
     ensemble : bool
         Mean over the 8 flips and rotations, see `ensemble.self_ensemble`.
     extra : sequence of str
@@ -130,6 +132,9 @@ def despeckle_tile(
             a, b = turn(a, b, looks, wanted)
             x = a * _array(z)[inside] + b
         maps |= {"a": a.astype(np.float32), "b": (b * scale).astype(np.float32)}
+    else:
+        own = looks if looks_map is None else _known(looks_map, looks)[inside]
+        x = x * level_factor(card.knob_level, own, wanted / looks)
     for values in maps.values():
         values[invalid] = np.nan
     return {"x": _finish(x, invalid, scale), **maps}
@@ -139,8 +144,12 @@ def _level(told: float, looks: float, looks_map: FloatArray | None) -> Tensor:
     """What the network is told of L: (1,), or (1, 1, H, W) by a map."""
     if looks_map is None:
         return torch.tensor([told], dtype=torch.float32)
-    known = torch.from_numpy(np.where(looks_map > 0, looks_map, looks))
+    known = torch.from_numpy(_known(looks_map, looks))
     return (known[None, None] * (told / looks)).float()
+
+
+def _known(looks_map: FloatArray, looks: float) -> FloatArray:
+    return np.where(looks_map > 0, looks_map, looks)
 
 
 def _classes(class_map: FloatArray) -> Tensor:

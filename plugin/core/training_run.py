@@ -6,13 +6,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .errors import Cancelled, InvalidInput, ModelError
+from .knob_level_fit import measure_level
 from .models.base import Despeckler
 from .models.card import ModelCard
 from .models.weights import save_model
@@ -303,6 +304,7 @@ class TrainingRun:
                 **self.about,
             },
         )
+        card = replace(card, knob_level=self._knob_level(trainer, card))
         try:
             Path(self.output).parent.mkdir(parents=True, exist_ok=True)
             return save_model(self.output, trainer.model, card, "half" if half else "single")
@@ -313,6 +315,16 @@ class TrainingRun:
                 f"folder not yours? The checkpoint {self.checkpoint} holds the training: make "
                 "room, and run it again."
             ) from error
+
+    def _knob_level(self, trainer: Trainer, card: ModelCard) -> dict[str, Any]:
+        if card.blind or card.affine:
+            return {}
+        if self.data.noisy:
+            # Nothing to simulate the speckle of other looks on.
+            parent = getattr(self.model, "card", None)
+            return parent.knob_level if parent else {}
+        images = (self.held_out or self.data).clean
+        return measure_level(trainer.model, images, self.recipe, trainer.device, trainer.dtype)
 
     def _round(self, trainer: Trainer) -> bool:
         """Round the weights to half precision if wanted; whether they are."""

@@ -26,7 +26,7 @@ SCALES = ("none", "mean", "geometric")
 _KINDS = {
     "id": str, "title": str, "architecture": str, "scale": str, "arguments": dict,
     "training": dict, "quality": dict, "radius": int, "affine": bool, "blind": bool,
-    "per_scene": bool, "stages": int,
+    "per_scene": bool, "stages": int, "knob_level": dict,
 }  # fmt: skip
 
 
@@ -63,6 +63,9 @@ class ModelCard:
         Normalises by statistics of the scene, frozen once per run.
     stages : int
         Stages of an unrolled network, of which fewer may be used; 0 for other networks.
+    knob_level : dict
+        What keeps the level of a network told fewer looks than the scene has, see
+        `knob_level.level_factor`; empty where nothing is to be kept.
     training, quality : dict
         Recipe, data and budget; measured figures with their protocol.
     tensors_sha256 : str
@@ -82,6 +85,7 @@ class ModelCard:
     maps: tuple[str, ...] = ()
     per_scene: bool = False
     stages: int = 0
+    knob_level: dict[str, Any] = field(default_factory=dict)
     parameters: int = 0
     description: str = ""
     citation: str = ""
