@@ -16,7 +16,8 @@ from .errors import Cancelled, InvalidInput, ModelError
 from .knob_level_fit import measure_level
 from .models.base import Despeckler
 from .models.card import ModelCard
-from .models.weights import save_model
+from .models.registry import DEEPENED, create
+from .models.weights import load_model, save_model
 from .pairs import open_small_stream
 from .recipe import Recipe
 from .training import Trainer
@@ -57,6 +58,29 @@ class TrainingOutcome:
     log: list[Entry]
     samples: list[Sample] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+def starting_model(recipe: Recipe, parent: str | Path | None) -> Despeckler:
+    """What a training begins with.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    parent : path, optional
+        Weights file to go on from, made as deep as the recipe asks; else the weights are
+        fresh, by the recipe's seed.
+
+    Raises
+    ------
+    ModelError
+    """
+    torch.manual_seed(recipe.seed)
+    if not parent:
+        return create(recipe.architecture, recipe.arguments)
+    model = load_model(parent)
+    if recipe.architecture in DEEPENED:
+        model.deepen(recipe.arguments.get("layers", 0))
+    return model
 
 
 @dataclass

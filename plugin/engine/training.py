@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..core.errors import EngineError, InvalidInput
-from ..core.models.registry import create
-from ..core.models.weights import load_model
 from ..core.recipe import Recipe
 from ..core.training_data import TrainingSet
-from ..core.training_run import TrainingRun
+from ..core.training_run import TrainingRun, starting_model
 from ..core.training_samples import to_arrays
 from .computing import is_out_of_memory
 from .devices import DTYPES, choose_device, has_bf16
@@ -59,14 +56,8 @@ class TrainingTask:
         request = self._request
         recipe = Recipe.from_mapping(request["recipe"])
         held_out = request["held_out"]
-        torch.manual_seed(recipe.seed)  # of fresh weights
-        model = (
-            load_model(request["parent"])
-            if request["parent"]
-            else create(recipe.architecture, recipe.arguments)
-        )
         run = TrainingRun(
-            model,
+            starting_model(recipe, request["parent"]),
             recipe,
             TrainingSet.load(Path(request["data"])),
             TrainingSet.load(Path(held_out)) if held_out else None,

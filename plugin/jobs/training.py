@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.errors import InvalidInput
 from ..core.models.card import ModelCard
-from ..core.models.registry import find, free_id
+from ..core.models.registry import DEEPENED, find, free_id
 from ..core.recipe import Recipe
 from ..core.training_data import TrainingSet
 from ..engine.client import Trained, TrainingRequest
@@ -247,11 +247,14 @@ class TrainJob:
         folders = [Path(folder) for folder in self.model_folders]
         path = Path(name) if name.endswith(".safetensors") else find(name, folders)
         card = ModelCard.read(path)
-        mine = (self.recipe.architecture, self.recipe.arguments)
-        if mine != (card.architecture, card.arguments):
+        mine, parents = (self.recipe.architecture, self.recipe.arguments), card.arguments
+        if card.architecture in DEEPENED and mine[1].get("layers", 0) > parents.get("layers", 0):
+            parents = {**parents, "layers": mine[1]["layers"]}
+        if mine != (card.architecture, parents):
             raise InvalidInput(
                 f"The recipe asks for {mine[0]} {mine[1]}, but the model to start from is "
-                f"{card.architecture} {card.arguments}: they must be the same."
+                f"{card.architecture} {card.arguments}: they must be the same (an FFDNet's "
+                "layers may be more)."
             )
         return path
 
@@ -305,18 +308,14 @@ class TrainJob:
         import torch
 
         from ..core.errors import Cancelled
-        from ..core.models.registry import create
-        from ..core.models.weights import load_model
-        from ..core.training_run import TrainingRun
+        from ..core.training_run import TrainingRun, starting_model
         from ..core.training_samples import to_arrays
 
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise InvalidInput("This machine has no CUDA device; train with --device cpu.")
-        torch.manual_seed(self.recipe.seed)
-        parent, recipe = request.parent, request.recipe
-        dtype = _dtype(self.precision)
+        recipe, dtype = request.recipe, _dtype(self.precision)
         run = TrainingRun(
-            load_model(parent) if parent else create(recipe.architecture, recipe.arguments),
+            starting_model(recipe, request.parent),
             recipe,
             request.data,
             request.held_out,

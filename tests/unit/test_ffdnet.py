@@ -53,3 +53,23 @@ def test_looks_change_the_estimate(network):
     with torch.no_grad():
         few, many = network(image, LOOKS).x, network(image, 8 * LOOKS).x
     assert float((few - many).abs().max()) > 1e-4
+
+
+@pytest.mark.parametrize(("domain", "bias_free"), [("log", False), ("intensity", True)])
+def test_deeper_it_gives_the_same_until_it_learns(domain, bias_free):
+    torch.manual_seed(1)
+    network = FFDNet(layers=5, channels=8, domain=domain, bias_free=bias_free).eval()
+    image = _speckle(24, 20)
+    with torch.no_grad():
+        before = network(image, LOOKS).x
+        network.deepen(9)
+        torch.testing.assert_close(network(image, LOOKS).x, before)
+    assert len(network.inner) == 7
+    loss = network(image, LOOKS).x.square().sum()
+    gradients = torch.autograd.grad(loss, [layer.weight for layer in network.inner])
+    assert all(float(gradient.abs().max()) > 0 for gradient in gradients)
+    kernels = [layer.weight for layer in network.inner]
+    identity = torch.nn.init.dirac_(torch.empty_like(kernels[0]))
+    assert [bool((kernel == identity).all()) for kernel in kernels] == [
+        False, True, False, True, True, False, True,
+    ]  # fmt: skip

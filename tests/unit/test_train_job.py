@@ -188,9 +188,33 @@ def test_going_on_from_a_model_keeps_its_network(pairs, tmp_path):
         output=str(tmp_path / "n.safetensors"),
     )  # fmt: skip
     assert again.run(silent, never).parent == start
-    other = replace(RECIPE, parent=start, arguments={"layers": 4, "channels": 4})
-    with pytest.raises(InvalidInput, match="must be the same"):
-        replace(again, recipe=other).run(silent, never)
+    for arguments in ({"layers": 3, "channels": 8}, {"layers": 2, "channels": 4}):
+        other = replace(RECIPE, parent=start, arguments={**RECIPE.arguments, **arguments})
+        with pytest.raises(InvalidInput, match="must be the same"):
+            replace(again, recipe=other).run(silent, never)
+
+
+@pytest.mark.parametrize("in_engine", [False, True])
+def test_going_on_deeper_begins_where_the_parent_is(pairs, tmp_path, in_engine):
+    job(pairs, tmp_path).run(silent, never)
+    starts = []
+    for layers in (RECIPE.arguments["layers"], 6):
+        recipe = replace(
+            RECIPE,
+            parent=str(tmp_path / "m.safetensors"),
+            arguments={**RECIPE.arguments, "layers": layers},
+        )
+        output = tmp_path / "n.safetensors"
+        wanted = job(
+            pairs, tmp_path, recipe=recipe, output=str(output), in_engine=in_engine, steps=1,
+            keep_checkpoint=False,
+        )  # fmt: skip
+        starts.append(wanted.train(silent, never).log[0])
+    assert starts[0]["step"] == 0
+    for name in ("held-out loss", "log-RMSE"):
+        assert starts[1][name] == pytest.approx(starts[0][name], rel=1e-4)
+    model = load_model(output)
+    assert len(model.inner) == 4 and model.card.radius == 14
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ noise map is so too: the standard deviation of multiplicative noise is σ·x, an
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -66,6 +67,26 @@ class FFDNet(Despeckler):
         )
         self.last = Conv2d(channels, 4, 3, padding=1, bias=not bias_free)
         he_initialise(self, self.last, 0.1 if domain == "log" else 1.0)
+
+    def deepen(self, layers: int) -> None:
+        """Add inner convolutions, evenly spread, that leave what they are given as it is.
+
+        As Chen, Goodfellow and Shlens, "Net2Net", ICLR 2016: after a ReLU nothing is negative,
+        so a kernel of one in its middle changes nothing before it has learnt.
+
+        Parameters
+        ----------
+        layers : int
+            Convolutions there shall be in all; not fewer than there are.
+        """
+        inner, more = list(self.inner), layers - 2 - len(self.inner)
+        for number in reversed(range(more)):
+            added = copy.deepcopy(inner[0])
+            nn.init.dirac_(added.weight)
+            if added.bias is not None:
+                nn.init.zeros_(added.bias)
+            inner.insert((2 * number + 1) * len(self.inner) // (2 * more) + 1, added)
+        self.inner = nn.ModuleList(inner)
 
     def describe(self, **values: Any) -> ModelCard:
         """Card; a layer reaches two pixels, the half-size grid's alignment two more."""

@@ -40,6 +40,9 @@ LOOKS_MAPS = ("ffdnet", "nn3d")
 # Architectures that take a class of every pixel.
 CLASS_MAPS = ("classaware",)
 
+# Architectures that a training can make deeper than the model it starts from.
+DEEPENED = ("ffdnet",)
+
 
 def create(architecture: str, arguments: dict[str, Any]) -> Despeckler:
     """Build a network with fresh weights.
