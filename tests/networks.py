@@ -17,8 +17,9 @@ def save_network(
     scale: str = "geometric",
     title: str = "",
     id: str = "",
+    **more: Any,
 ) -> Path:
-    """Write weights; id and title are the file's name unless they are given."""
+    """Write weights; id and title are the file's name unless they are given, more of the card."""
     # Not all tests may load torch, or not so early.
     import torch
 
@@ -33,6 +34,7 @@ def save_network(
         architecture=architecture,
         arguments=dict(arguments),
         scale=scale,
+        **more,
     )
     save_model(path, model, card)
     return path

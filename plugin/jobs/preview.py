@@ -373,8 +373,8 @@ def _model_key(
 ) -> tuple[Any, ...]:
     """What the estimates depend on, besides their place."""
     return (
-        *_input_key(request, preview), str(path), file_stamp(str(path)), knob, request.device,
-        request.precision,
+        *_input_key(request, preview), str(path), file_stamp(str(path)), preview.looks, knob,
+        request.device, request.precision,
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "dopamine": {"layers": 4, "channels": 8, "blocks": 1, "inputs": "log", "head": "moments"},
     "ffdnet": {"layers": 3, "channels": 8},
 }
+LEVELS = {"looks": [1.0, 4.0], "turns": [0.25, 1.0], "factors": [[0.5, 1.0], [0.9, 1.0]]}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,10 +41,12 @@ def engine_is_closed() -> Any:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Weights files by architecture."""
     folder = tmp_path_factory.mktemp("weights")
-    return {
-        name: str(save_network(folder / f"{name}.safetensors", arguments, name, "none"))
-        for name, arguments in ARGUMENTS.items()
-    }
+    paths = {}
+    for name, arguments in ARGUMENTS.items():
+        more = {"knob_level": LEVELS} if name == "ffdnet" else {}
+        path = save_network(folder / f"{name}.safetensors", arguments, name, "none", **more)
+        paths[name] = str(path)
+    return paths
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,9 @@ def full_run(scene: str, output: Path, model: str, knob: float | None = None) ->
     return values
 
 
-@pytest.mark.parametrize(("name", "knob"), [("dopamine", 0.3), ("ffdnet", 2.5), ("ffdnet", None)])
+@pytest.mark.parametrize(
+    ("name", "knob"), [("dopamine", 0.3), ("ffdnet", 2.5), ("ffdnet", 0.4), ("ffdnet", None)]
+)
 def test_preview_has_the_pixels_of_the_full_run(
     make: Any, scene: str, weights: dict[str, str], tmp_path: Path, name: str, knob: float | None
 ) -> None:
@@ -136,6 +141,9 @@ def test_affine_models_need_no_new_run_for_another_knob(make: Any) -> None:
     assert make("dopamine", knob=0.2).device == ""
     assert make("ffdnet", knob=1.0).device == "cpu"
     assert make("ffdnet", knob=0.2).device == "cpu"
+    assert make("ffdnet", knob=0.2).device == ""
+    # The level it keeps is that of the looks.
+    assert make("ffdnet", knob=0.2, looks=4.0).device == "cpu"
 
 
 def test_network_told_looks_turns_at_once_when_it_was_run_at_anchors(

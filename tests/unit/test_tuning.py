@@ -15,10 +15,10 @@ RECIPE = TuningRecipe(looks=1.0)
 
 
 def test_defaults_are_the_papers_but_for_the_rate():
-    assert (RECIPE.rate, RECIPE.epochs, RECIPE.turns, RECIPE.depth) == (3e-5, 10, 8, "full")
+    assert (RECIPE.rate, RECIPE.epochs, RECIPE.turns, RECIPE.depth) == (6e-5, 10, 8, "full")
     assert replace(RECIPE, augment=False).turns == 1
     assert replace(RECIPE, learning_rate=8e-6, depth="head").rate == 8e-6
-    assert RECIPE.to_mapping()["learning_rate"] == 3e-5
+    assert RECIPE.to_mapping()["learning_rate"] == 6e-5
 
 
 @pytest.mark.parametrize(
