@@ -46,6 +46,15 @@ def test_small_layers_and_biases_take_half_precision(network):
     assert {kind for name, kind in kinds.items() if name not in inner} == {torch.float16}
 
 
+def test_layers_with_a_weight_far_above_the_others_take_half_precision():
+    weights = 0.02 * torch.randn(64, 64, 3, 3, generator=torch.Generator().manual_seed(2))
+    identity = torch.nn.init.dirac_(torch.empty(64, 64, 3, 3))
+    packed = pack({"w": weights, "i": weights + identity}, "int8")
+    assert (packed["w"].dtype, packed["i"].dtype) == (torch.int8, torch.float16)
+    assert "i#step" not in packed
+    torch.testing.assert_close(unpack(packed)["i"], weights + identity, rtol=1e-3, atol=1e-6)
+
+
 def test_channels_of_zeros_stay_zero():
     weights = torch.zeros(4, 4096)
     weights[1] = 1e-20

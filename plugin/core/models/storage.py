@@ -16,6 +16,9 @@ _STEP = "#step"
 _MOST = 127
 # First and last layers, biases: few, and what an error in them does is not averaged out.
 _SMALL = 4096
+# Layers with a weight far above the others, as those that began as the identity, have no room
+# for the others in eight bits: the error they may make, relative to their weights.
+_COARSE = 0.02
 
 
 def pack(state: Mapping[str, Tensor], storage: str) -> dict[str, Tensor]:
@@ -23,7 +26,8 @@ def pack(state: Mapping[str, Tensor], storage: str) -> dict[str, Tensor]:
 
     With "int8" the weights of large layers become whole numbers of -127 to 127 and, beside them
     under their name and "#step", the step of each output channel (float32), which errs by half
-    a step in the sum of its weights at most; the others take half precision.
+    a step in the sum of its weights at most; the others, and layers whose weights that would
+    change by more than two percent, take half precision.
 
     Raises
     ------
@@ -38,8 +42,12 @@ def pack(state: Mapping[str, Tensor], storage: str) -> dict[str, Tensor]:
         if storage != "single" and not bool(torch.isfinite(tensor).all()):
             raise InvalidInput(f"The weights '{name}' are not finite: they cannot be rounded.")
         if storage == "int8" and tensor.numel() >= _SMALL and tensor.ndim >= 2:
-            tensor, packed[name + _STEP] = _eight_bits(tensor)
-        elif storage != "single":
+            eight = dict(zip((name, name + _STEP), _eight_bits(tensor)))
+            error = (unpack(eight)[name] - tensor).norm() / tensor.norm().clamp_min(1e-30)
+            if error <= _COARSE:
+                packed |= eight
+                continue
+        if storage != "single":
             tensor = tensor.half()
             if bool(torch.isinf(tensor).any()):
                 raise InvalidInput(f"Some weights '{name}' are too large for half precision.")
