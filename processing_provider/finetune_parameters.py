@@ -213,8 +213,9 @@ class FineTuneParameters(NetworkAlgorithm):
             None,
             translate(
                 "Speckless",
-                "Of the Adam optimiser, per step. By default 6e-5 for full (the paper: "
-                "1.2e-5), 3e-4 for head, 1e-3 for scale. Lower it where the risk rises.",
+                "Of the Adam optimiser, per step. By default 6e-5 for full, 3e-5 where the "
+                "speckle is correlated (the paper: 1.2e-5), 3e-4 for head, 1e-3 for scale. "
+                "Lower it where the risk rises.",
             ),
             least=0.0,
         )

@@ -21,6 +21,13 @@ def test_defaults_are_the_papers_but_for_the_rate():
     assert RECIPE.to_mapping()["learning_rate"] == 6e-5
 
 
+def test_correlated_speckle_is_learnt_from_slowly():
+    cautious = replace(RECIPE, cautious=True)
+    assert cautious.rate == 3e-5
+    assert replace(cautious, depth="head").rate == replace(RECIPE, depth="head").rate
+    assert replace(cautious, learning_rate=1e-4).rate == 1e-4
+
+
 @pytest.mark.parametrize(
     "change",
     [
