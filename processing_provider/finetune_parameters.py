@@ -238,9 +238,10 @@ class FineTuneParameters(NetworkAlgorithm):
                 "full: all weights, as in the paper; a step costs three passes of the network over "
                 "the pixels, long without a GPU. It gained 0.3 dB on average, 0.1 to 1.1 by image, "
                 "on test images with white speckle. head: only the 1×1 layers at the end; the "
-                "features before them are computed once a flip, which makes the whole about 15 times cheaper; it gained "
-                "0.05 to 0.15 dB on average. scale: a factor on each feature and the last layer; "
-                "cheaper still, with the fewest numbers to learn: for small areas.",
+                "features before them are computed once a flip, which makes the whole about 15 "
+                "times cheaper; it gained 0.05 to 0.15 dB on average. scale: a factor on each "
+                "feature and the last layer; cheaper still, with the fewest numbers to learn: for "
+                "small areas.",
             ),
         )
         self.add_number(
