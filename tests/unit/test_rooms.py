@@ -48,8 +48,8 @@ FORBIDDEN: dict[str, set[str]] = {
 
 # Modules that may load torch when they are imported; all others must start without it.
 _CORE_WITH_TORCH = """
-    class_training despeckling ensemble finetuning losses pairs patch_tuning patches training
-    training_run training_samples tuning_images tuning_patches
+    class_training despeckling ensemble finetuning knob_level_fit losses pairs patch_tuning patches
+    training training_run training_samples tuning_images tuning_patches
 """
 WITH_TORCH = (
     "plugin/core/models/*.py",
