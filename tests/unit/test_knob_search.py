@@ -70,7 +70,7 @@ def test_curve_is_that_of_the_run(tmp_path: Path, weights: dict[str, str]) -> No
 
     def stop() -> bool:
         asked.append(True)
-        return len(asked) > 4
+        return len(asked) > 1
 
     with pytest.raises(Cancelled):
         search.run(request, scene, stop)
