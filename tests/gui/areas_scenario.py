@@ -341,8 +341,9 @@ def time_moves() -> None:
         QTest.mouseRelease(view(), LEFT, NONE, place(*corner))
         took[str(side)] = {
             "pixels": pixels,
-            "wall": statistics.median(walls[2:]),
-            "processor": statistics.median(spent[2:]),
+            # What it takes undisturbed: other machines may share this one's processor unseen.
+            "wall": statistics.quantiles(walls[2:])[0],
+            "processor": statistics.quantiles(spent[2:])[0],
             "worst wall": max(walls[2:]),
         }
         dock().areas.store.undo()
